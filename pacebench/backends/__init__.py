@@ -1,0 +1,1 @@
+"""The two frameworks behind one contract."""

@@ -1,0 +1,1 @@
+"""Running AlgoPerf submissions as they were written."""

@@ -1,0 +1,66 @@
+"""The rows a trial writes: names of files and fields that runs and scoring share.
+
+A trial folder is RUNS/<rules>/<ruleset>_tuning/<submission>/study_<k>/<workload>_<framework>/trial_<i>
+with trial.json (the plan), rows.jsonl (one EvalRow a line), timing.jsonl, meta.json, end.json.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+PLAN_FILE = "trial.json"
+ROWS_FILE = "rows.jsonl"
+LOST_ROWS_FILE = "rows.lost.jsonl"
+METRICS_FILE = "metrics.jsonl"
+TIMING_FILE = "timing.jsonl"
+META_FILE = "meta.json"
+END_FILE = "end.json"
+
+
+class Reason(StrEnum):
+    """Why a trial ended."""
+
+    TARGET = "target"
+    BUDGET = "budget"
+    MAX_STEPS = "max_steps"
+    FINISHED = "finished"
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out_of_memory"
+    ERROR = "error"
+    HUNG = "hung"
+    KILLED = "killed"
+
+
+FAILURES = frozenset({Reason.OUT_OF_MEMORY, Reason.ERROR, Reason.HUNG, Reason.KILLED})
+"""Ends that are the submission's fault or a fault of the machine; the exit code tells them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvalRow:
+    """One evaluation: the step it was made after, the time charged so far, and its metrics."""
+
+    step: int
+    seconds: float | None
+    """Submission seconds charged so far; None where the clock counts steps."""
+    metrics: Mapping[str, float]
+    """By "<split>/<metric>", the splits being train, validation and test; may hold NaN."""
+
+    def to_json(self) -> str:
+        """Give the row as one line of JSON; numbers that are not finite become null."""
+        metrics = {k: v if math.isfinite(v) else None for k, v in sorted(self.metrics.items())}
+        row: dict[str, Any] = {"step": self.step}
+        if self.seconds is not None:
+            row["seconds"] = self.seconds
+        return json.dumps({**row, "metrics": metrics}, allow_nan=False)
+
+    @staticmethod
+    def from_json(line: str | bytes) -> EvalRow:
+        """Read a line that `to_json` wrote; null becomes NaN. Raises ValueError or KeyError."""
+        row = json.loads(line)
+        metrics = {k: math.nan if v is None else float(v) for k, v in row["metrics"].items()}
+        return EvalRow(step=int(row["step"]), seconds=row.get("seconds"), metrics=metrics)

@@ -1,0 +1,183 @@
+"""The public nouns: what a workload, a parameter, a model call and a submission's metadata are.
+
+This file imports no framework and reads nothing at import, so that everything may import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# A batch is a dict of arrays, or of (nested) tuples of arrays; the leading axis is the batch.
+# The arrays are numpy's, torch's or jax's, depending on who holds the batch.
+Batch = dict[str, Any]
+# What a metric keeps between batches: named sums (float64) or whole arrays.
+Partial = dict[str, Any]
+
+FRAMEWORKS = ("torch", "jax")
+SPLITS = ("train", "validation", "test")
+
+
+class Loss(StrEnum):
+    """The losses of AlgoPerf v0.5/v0.6 (`spec.LossType`)."""
+
+    SOFTMAX_CROSS_ENTROPY = "softmax_cross_entropy"
+    SIGMOID_CROSS_ENTROPY = "sigmoid_cross_entropy"
+    MEAN_SQUARED_ERROR = "mean_squared_error"
+    CTC = "ctc"
+    MEAN_ABSOLUTE_ERROR = "mean_absolute_error"
+
+
+class ParameterKind(IntEnum):
+    """What a parameter is in its layer; numbers as AlgoPerf v0.6 `spec.ParameterType`."""
+
+    WEIGHT = 0
+    BIAS = 1
+    CONV_WEIGHT = 2
+    BATCH_NORM_SCALE = 3
+    BATCH_NORM_BIAS = 4
+    LAYER_NORM_SCALE = 5
+    LAYER_NORM_BIAS = 6
+    EMBEDDING = 7
+    ATTENTION_Q = 8
+    ATTENTION_K = 9
+    ATTENTION_V = 10
+    ATTENTION_OUT = 11
+    ATTENTION_QKV = 12
+    ATTENTION_KV = 13
+    ATTENTION_BIAS = 14
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mode:
+    """How a model is called; the two batch-norm switches are independent of each other."""
+
+    train: bool
+    dropout_rate: float | None = None
+    """Probability of dropping a unit; None means the model's default, 0 draws nothing."""
+    normalize_with: Literal["batch", "running"]
+    """Batch norm's statistics: of the global batch, or the running averages."""
+    update_running: bool
+    """Whether batch norm's running averages take this batch in."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LossValue:
+    """A loss of one batch, as AlgoPerf's `loss_fn` gives it, in the framework's arrays."""
+
+    summed: Any
+    """Scalar: the sum over the valid examples (or tokens, or labels)."""
+    n_valid_examples: Any
+    """Scalar: how many examples (or tokens, or labels) `summed` holds."""
+    per_example: Any
+    """The losses before summing, masked; leading axis = batch."""
+
+
+class Source(Protocol):
+    """One split of a data set, readable at any index."""
+
+    size: int
+
+    def read(self, indices_B: NDArray[np.int64], seeds_B: NDArray[np.uint64]) -> Batch:
+        """Give the examples at `indices_B` as a batch of numpy arrays.
+
+        `seeds_B` holds one seed per example, f(seed, epoch, index); a source that augments draws
+        from nothing else (`pacebench.seeds.uniform`), so an example does not depend on its batch.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataRequest:
+    """Where the data lies and whether fewer rows than published will do."""
+
+    data_dir: Path | None = None
+    allow_partial: bool = False
+
+
+class Metric(Protocol):
+    """A metric over a split, computed in numpy from the outputs of all its batches.
+
+    Padded examples carry weight 0 in `batch["weights"]` (float32, one per example).
+    Partials of one split may be merged in any grouping, but always in the data's order.
+    """
+
+    def update(self, outputs: Any, loss: LossValue, batch: Batch) -> Partial:
+        """Give the partial of one batch; `outputs`, `loss` and `batch` are numpy arrays."""
+        ...
+
+    def merge(self, left: Partial, right: Partial) -> Partial:
+        """Give the partial of two neighbouring parts."""
+        ...
+
+    def finish(self, partial: Partial, n_examples: int) -> dict[str, float]:
+        """Give the named metrics of a whole split of `n_examples` examples."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workload:
+    """Everything fixed about a training problem, but for targets and budgets (those are rules)."""
+
+    name: str
+    description: str
+    suites: tuple[str, ...]
+    sizes: Mapping[str, int]
+    """Published number of examples of `train`, `eval_train`, `validation` and `test`."""
+    data_folder: str | None
+    """The folder below --data-dir that holds the data; None if it needs no data folder."""
+    find_sizes: Callable[[DataRequest], dict[str, int]]
+    """Checks quickly that the data is there and gives the sizes found; raises DataError."""
+    open_sources: Callable[[DataRequest], dict[str, Source]]
+    """Opens `train`, `eval_train`, `validation` and `test`; raises DataError."""
+    loss: Loss
+    metric: Metric
+    model_config: Any  # a frozen dataclass of the workload's own, handed to its two models
+    torch_model: str
+    """Address "module:attr" of build(config) -> torch.nn.Module with forward(batch, mode)."""
+    flax_model: str
+    """Address "module:attr" of build(config) -> flax.linen.Module called with (batch, mode)."""
+    n_parameters: int
+    layout: Mapping[str, str]
+    """Module names of torch -> module paths of flax; carries weights between the frameworks."""
+    output_parameters: Mapping[str, tuple[str, ...]]
+    """Names of the output layer's parameters, by framework."""
+    batch_size: int
+    """The global training batch of the reference, used where a submission names none."""
+    eval_batch_size: int
+    default_dropout_rate: float = 0.0
+    algoperf_name: str = ""
+    """The AlgoPerf name by which a foreign submission is asked for its batch size."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Submission:
+    """A training algorithm as its metadata describes it; its Python is imported by trials only."""
+
+    name: str
+    framework: str
+    style: Literal["make", "algorithm", "library", "algoperf"]
+    """Level 1, level 2, a library's class, or AlgoPerf's five functions."""
+    source: Path | None
+    """The folder or file that holds the code; None for a library's class."""
+    address: str
+    """"module:attr", the module below `source` where there is one."""
+    search_space: Any = None  # parsed JSON or TOML: a mapping of dimensions or a list of points
+    self_tuning: Mapping[str, Any] | None = None
+    """The fixed values it uses under self-tuning; None if it is not a self-tuning submission."""
+    batch_sizes: Mapping[str, int] = field(default_factory=dict)
+    """Global batch size by workload name; "default" serves the others."""
+    authors: tuple[str, ...] = ()
+    description: str = ""
+    paper: str = ""
+
+
+class Finished(Exception):  # noqa: N818 (a signal, not an error)
+    """Raised by a submission's step to say that it is done: a last evaluation follows."""

@@ -1,0 +1,1 @@
+"""The leaderboard: exact times, profiles and scores as pure functions over tables."""

@@ -1,0 +1,1 @@
+"""The built-in submissions: one folder per algorithm."""

@@ -1,0 +1,1 @@
+"""Search spaces, quasirandom draws and rule versions."""

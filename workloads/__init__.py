@@ -1,0 +1,1 @@
+"""The workloads: one folder per data set."""
