@@ -1,0 +1,176 @@
+"""The five losses on jax arrays, with AlgoPerf's way of summing, counting and masking.
+
+B batch, C classes, K labels, N values per example, T frames, L target tokens, U the axes of the
+units that are summed: whatever `outputs` has before its classes, or is labelled by.
+
+`losses_torch` is the same file on torch tensors; tests/backends/test_losses.py holds them together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from pacebench.errors import PacebenchError
+from pacebench.spec import Loss, LossValue
+
+_Arrays = Any  # one array, or CTC's pair of arrays: the loss says which
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Call:
+    targets: _Arrays
+    outputs: _Arrays
+    mask: jax.Array | None
+    label_smoothing: float | jax.Array
+
+
+def compute_loss(
+    loss: Loss,
+    targets: _Arrays,
+    outputs: _Arrays,
+    mask: jax.Array | None = None,
+    label_smoothing: float | jax.Array = 0.0,
+) -> LossValue:
+    """The loss of one batch: its sum over the valid units, their number, and each unit's loss.
+
+    | loss                  | `targets`                              | `outputs`            | unit |
+    |-----------------------|----------------------------------------|----------------------|------|
+    | softmax_cross_entropy | classes [U], or distributions [U, C]   | logits [U, C]        | U    |
+    | sigmoid_cross_entropy | 0, 1 or between, [B] or [B, ..., K]    | logits, same shape   | each |
+    | mean_squared_error    | [B, ...]                               | same shape           | B    |
+    | mean_absolute_error   | [B, ...]                               | same shape           | B    |
+    | ctc                   | (tokens [B, L], paddings [B, L])       | (logits [B, T, C],   | B    |
+    |                       |                                        | paddings [B, T])     |      |
+
+    Targets and masks may be of any number type, or bool; outputs of any float type. All is
+    computed in float32 and given as float32 arrays. Paddings are 1 where there is padding, which
+    comes last; CTC's blank is class 0. Everything but `loss` may be traced, `label_smoothing` too.
+
+    `mask`: weights of the units. Its shape is that of the unit's leading axes, [B] at the least,
+    and it is repeated over the other axes; without it every weight is 1. `per_example` (shape: the
+    units) is weighted, `summed` is its sum, and `n_valid_examples` is the sum of the weights: of
+    examples, tokens or labels. CTC counts target tokens: Σ weight · tokens. Where a weight is 0 the
+    targets may hold anything (-1, NaN).
+
+    `label_smoothing` a: softmax uses (1-a)·target + a/C; sigmoid uses (1-a)·target + a/K over its
+    K > 1 labels (ogbg's rule) and ignores a with one label (criteo's); the others ignore it.
+
+    The regression losses are means over an example's values. CTC is not divided by any length; it
+    is about 1e5 where an alignment is impossible, as in AlgoPerf's jax (torch gives infinity),
+    because optax writes -1e5 for log 0.
+
+    Raises PacebenchError if shapes do not fit. Source: AlgoPerf v0.6, the workloads' `loss_fn`.
+    We differ: CTC counts 0 tokens in an empty batch (AlgoPerf at least 1), and masked CTC counts
+    the tokens of the examples that are left (AlgoPerf fails); a batch of C integer classes is not
+    taken for distributions; the language model's loss is not computed in bfloat16.
+    """
+    call = _Call(targets=targets, outputs=outputs, mask=mask, label_smoothing=label_smoothing)
+    return _LOSSES[loss](call)
+
+
+def _softmax_cross_entropy(call: _Call) -> LossValue:
+    logits_UC, targets = _float32(call.outputs), call.targets
+    is_soft = targets.ndim == logits_UC.ndim
+    _check_shape("targets", targets.shape, logits_UC.shape if is_soft else logits_UC.shape[:-1])
+    weights_U = _unit_weights(call.mask, logits_UC.shape[:-1])
+    log_p_UC = jax.nn.log_softmax(logits_UC, axis=-1)
+    if is_soft:
+        targets_UC = _float32(jnp.where(weights_U[..., None] != 0, targets, 0))
+        loss_U = -(targets_UC * log_p_UC).sum(axis=-1)
+    else:
+        targets_U = jnp.where(weights_U != 0, targets, 0).astype(jnp.int32)
+        loss_U = -jnp.take_along_axis(log_p_UC, targets_U[..., None], axis=-1)[..., 0]
+    alpha = call.label_smoothing
+    # Without the `where`, a logit of -inf would make 0 · inf.
+    smoothing_loss_U = jnp.where(alpha == 0, 0, -alpha * log_p_UC.mean(axis=-1))
+    return _masked((1 - alpha) * loss_U + smoothing_loss_U, weights_U)
+
+
+def _sigmoid_cross_entropy(call: _Call) -> LossValue:
+    logits_U = _float32(call.outputs)
+    _check_shape("targets", call.targets.shape, logits_U.shape)
+    weights_U = _unit_weights(call.mask, logits_U.shape)
+    targets_U = _float32(jnp.where(weights_U != 0, call.targets, 0))
+    n_labels = logits_U.shape[-1] if logits_U.ndim > 1 else 1
+    if n_labels > 1:
+        targets_U = (1 - call.label_smoothing) * targets_U + call.label_smoothing / n_labels
+    log_p_U = jax.nn.log_sigmoid(logits_U)
+    log_not_p_U = jax.nn.log_sigmoid(-logits_U)
+    return _masked(-(targets_U * log_p_U + (1 - targets_U) * log_not_p_U), weights_U)
+
+
+def _regression(call: _Call, penalty: Callable[[jax.Array], jax.Array]) -> LossValue:
+    outputs_BN = _flat(call.outputs)
+    _check_shape("targets", call.targets.shape, call.outputs.shape)
+    weights_B = _unit_weights(call.mask, outputs_BN.shape[:1])
+    targets_BN = jnp.where(weights_B[:, None] != 0, _flat(call.targets), 0)
+    return _masked(penalty(outputs_BN - targets_BN).mean(axis=1), weights_B)
+
+
+def _ctc(call: _Call) -> LossValue:
+    (tokens_BL, token_paddings_BL), (logits_BTC, frame_paddings_BT) = call.targets, call.outputs
+    _check_shape("paddings of targets", token_paddings_BL.shape, tokens_BL.shape)
+    _check_shape("paddings of outputs", frame_paddings_BT.shape, logits_BTC.shape[:2])
+    weights_B = _unit_weights(call.mask, logits_BTC.shape[:1])
+    token_paddings_BL = _float32(token_paddings_BL)
+    loss_B = optax.ctc_loss(
+        _float32(logits_BTC),
+        _float32(frame_paddings_BT),
+        jnp.asarray(tokens_BL, dtype=jnp.int32),
+        # An example of weight 0 has no tokens, as in torch.
+        jnp.where(weights_B[:, None] != 0, token_paddings_BL, 1),
+        blank_id=0,
+    )
+    value = _masked(loss_B, weights_B)
+    return LossValue(
+        summed=value.summed,
+        n_valid_examples=(weights_B * (1 - token_paddings_BL).sum(axis=1)).sum(),
+        per_example=value.per_example,
+    )
+
+
+_LOSSES: Mapping[Loss, Callable[[_Call], LossValue]] = {
+    Loss.SOFTMAX_CROSS_ENTROPY: _softmax_cross_entropy,
+    Loss.SIGMOID_CROSS_ENTROPY: _sigmoid_cross_entropy,
+    Loss.MEAN_SQUARED_ERROR: partial(_regression, penalty=jnp.square),
+    Loss.MEAN_ABSOLUTE_ERROR: partial(_regression, penalty=jnp.abs),
+    Loss.CTC: _ctc,
+}
+
+
+def _float32(values: jax.Array) -> jax.Array:
+    return jnp.asarray(values, dtype=jnp.float32)
+
+
+def _flat(values: jax.Array) -> jax.Array:
+    return _float32(values).reshape(values.shape[0], math.prod(values.shape[1:]))
+
+
+def _unit_weights(mask: jax.Array | None, shape_U: tuple[int, ...]) -> jax.Array:
+    if mask is None:
+        return jnp.ones(shape_U, dtype=jnp.float32)
+    _check_shape("mask", mask.shape, shape_U[: mask.ndim])
+    n_missing = len(shape_U) - mask.ndim
+    return jnp.broadcast_to(_float32(mask).reshape(*mask.shape, *[1] * n_missing), shape_U)
+
+
+def _masked(loss_U: jax.Array, weights_U: jax.Array) -> LossValue:
+    weighted_U = jnp.where(weights_U != 0, loss_U, 0) * weights_U
+    return LossValue(
+        summed=weighted_U.sum(), n_valid_examples=weights_U.sum(), per_example=weighted_U
+    )
+
+
+def _check_shape(what: str, shape: tuple[int, ...], allowed: tuple[int, ...]) -> None:
+    if shape != allowed:
+        raise PacebenchError(
+            f"the loss got {what} of shape {tuple(shape)}; the outputs ask for {tuple(allowed)}"
+        )

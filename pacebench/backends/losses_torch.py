@@ -1,0 +1,176 @@
+"""The five losses on torch tensors, with AlgoPerf's way of summing, counting and masking.
+
+B batch, C classes, K labels, N values per example, T frames, L target tokens, U the axes of the
+units that are summed: whatever `outputs` has before its classes, or is labelled by.
+
+`losses_jax` is the same file on jax arrays; tests/backends/test_losses.py holds them together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from pacebench.errors import PacebenchError
+from pacebench.spec import Loss, LossValue
+
+_Arrays = Any  # one tensor, or CTC's pair of tensors: the loss says which
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Call:
+    targets: _Arrays
+    outputs: _Arrays
+    mask: torch.Tensor | None
+    label_smoothing: float
+
+
+def compute_loss(
+    loss: Loss,
+    targets: _Arrays,
+    outputs: _Arrays,
+    mask: torch.Tensor | None = None,
+    label_smoothing: float = 0.0,
+) -> LossValue:
+    """The loss of one batch: its sum over the valid units, their number, and each unit's loss.
+
+    | loss                  | `targets`                              | `outputs`            | unit |
+    |-----------------------|----------------------------------------|----------------------|------|
+    | softmax_cross_entropy | classes [U], or distributions [U, C]   | logits [U, C]        | U    |
+    | sigmoid_cross_entropy | 0, 1 or between, [B] or [B, ..., K]    | logits, same shape   | each |
+    | mean_squared_error    | [B, ...]                               | same shape           | B    |
+    | mean_absolute_error   | [B, ...]                               | same shape           | B    |
+    | ctc                   | (tokens [B, L], paddings [B, L])       | (logits [B, T, C],   | B    |
+    |                       |                                        | paddings [B, T])     |      |
+
+    Targets and masks may be of any number type, or bool; outputs of any float type. All is
+    computed in float32 and given as float32 tensors on the outputs' device. Paddings are 1 where
+    there is padding, which comes last; CTC's blank is class 0.
+
+    `mask`: weights of the units. Its shape is that of the unit's leading axes, [B] at the least,
+    and it is repeated over the other axes; without it every weight is 1. `per_example` (shape: the
+    units) is weighted, `summed` is its sum, and `n_valid_examples` is the sum of the weights: of
+    examples, tokens or labels. CTC counts target tokens: Σ weight · tokens. Where a weight is 0 the
+    targets may hold anything (-1, NaN).
+
+    `label_smoothing` a: softmax uses (1-a)·target + a/C; sigmoid uses (1-a)·target + a/K over its
+    K > 1 labels (ogbg's rule) and ignores a with one label (criteo's); the others ignore it.
+
+    The regression losses are means over an example's values. CTC is not divided by any length; it
+    is infinite where an alignment is impossible, as in AlgoPerf's torch (jax gives about 1e5), and
+    `torch.nn.functional.ctc_loss` reads the lengths on the host, which breaks a compiled graph; no
+    other loss does.
+
+    Raises PacebenchError if shapes do not fit. Source: AlgoPerf v0.6, the workloads' `loss_fn`.
+    We differ: CTC counts 0 tokens in an empty batch (AlgoPerf at least 1), and masked CTC counts
+    the tokens of the examples that are left (AlgoPerf counts examples, or fails).
+    """
+    call = _Call(targets=targets, outputs=outputs, mask=mask, label_smoothing=label_smoothing)
+    # `Loss(loss)`, because torch 2.13 compiles no guard on a member that only looks up a dict:
+    # the first loss compiled would answer for all others.
+    return _LOSSES[Loss(loss)](call)
+
+
+def _softmax_cross_entropy(call: _Call) -> LossValue:
+    logits_UC, targets = call.outputs.float(), call.targets
+    is_soft = targets.ndim == logits_UC.ndim
+    _check_shape("targets", targets.shape, logits_UC.shape if is_soft else logits_UC.shape[:-1])
+    weights_U = _unit_weights(call.mask, logits_UC[..., 0])
+    log_p_UC = functional.log_softmax(logits_UC, dim=-1)
+    if is_soft:
+        targets_UC = torch.where(weights_U[..., None] != 0, targets, 0).float()
+        loss_U = -(targets_UC * log_p_UC).sum(dim=-1)
+    else:
+        targets_U = torch.where(weights_U != 0, targets, 0).long()
+        loss_U = -log_p_UC.gather(-1, targets_U[..., None])[..., 0]
+    if call.label_smoothing != 0:  # else a logit of -inf would make 0 · inf
+        uniform_loss_U = -log_p_UC.mean(dim=-1)
+        loss_U = (1 - call.label_smoothing) * loss_U + call.label_smoothing * uniform_loss_U
+    return _masked(loss_U, weights_U)
+
+
+def _sigmoid_cross_entropy(call: _Call) -> LossValue:
+    logits_U = call.outputs.float()
+    _check_shape("targets", call.targets.shape, logits_U.shape)
+    weights_U = _unit_weights(call.mask, logits_U)
+    targets_U = torch.where(weights_U != 0, call.targets, 0).float()
+    n_labels = logits_U.shape[-1] if logits_U.ndim > 1 else 1
+    if n_labels > 1:
+        targets_U = (1 - call.label_smoothing) * targets_U + call.label_smoothing / n_labels
+    log_p_U = functional.logsigmoid(logits_U)
+    log_not_p_U = functional.logsigmoid(-logits_U)
+    return _masked(-(targets_U * log_p_U + (1 - targets_U) * log_not_p_U), weights_U)
+
+
+def _regression(call: _Call, penalty: Callable[[torch.Tensor], torch.Tensor]) -> LossValue:
+    outputs_BN = _flat(call.outputs)
+    _check_shape("targets", call.targets.shape, call.outputs.shape)
+    weights_B = _unit_weights(call.mask, outputs_BN[:, 0])
+    targets_BN = torch.where(weights_B[:, None] != 0, _flat(call.targets), 0)
+    return _masked(penalty(outputs_BN - targets_BN).mean(dim=1), weights_B)
+
+
+def _ctc(call: _Call) -> LossValue:
+    (tokens_BL, token_paddings_BL), (logits_BTC, frame_paddings_BT) = call.targets, call.outputs
+    _check_shape("paddings of targets", token_paddings_BL.shape, tokens_BL.shape)
+    _check_shape("paddings of outputs", frame_paddings_BT.shape, logits_BTC.shape[:2])
+    weights_B = _unit_weights(call.mask, logits_BTC[:, 0, 0])
+    n_tokens_B = (1 - token_paddings_BL.float()).sum(dim=1)
+    n_frames_B = (1 - frame_paddings_BT.float()).sum(dim=1)
+    log_p_BTC = functional.log_softmax(logits_BTC.float(), dim=-1)
+    loss_B = functional.ctc_loss(
+        log_p_BTC.transpose(0, 1),
+        tokens_BL.long(),
+        n_frames_B.long(),
+        # An example of weight 0 has no tokens: an impossible alignment's gradient would be NaN.
+        torch.where(weights_B != 0, n_tokens_B, 0).long(),
+        blank=0,
+        reduction="none",
+    )
+    value = _masked(loss_B, weights_B)
+    return LossValue(
+        summed=value.summed,
+        n_valid_examples=(weights_B * n_tokens_B).sum(),
+        per_example=value.per_example,
+    )
+
+
+_LOSSES: Mapping[Loss, Callable[[_Call], LossValue]] = {
+    Loss.SOFTMAX_CROSS_ENTROPY: _softmax_cross_entropy,
+    Loss.SIGMOID_CROSS_ENTROPY: _sigmoid_cross_entropy,
+    Loss.MEAN_SQUARED_ERROR: partial(_regression, penalty=torch.square),
+    Loss.MEAN_ABSOLUTE_ERROR: partial(_regression, penalty=torch.abs),
+    Loss.CTC: _ctc,
+}
+
+
+def _flat(values: torch.Tensor) -> torch.Tensor:
+    return values.float().reshape(values.shape[0], math.prod(values.shape[1:]))
+
+
+def _unit_weights(mask: torch.Tensor | None, example_U: torch.Tensor) -> torch.Tensor:
+    if mask is None:
+        return torch.ones_like(example_U, dtype=torch.float32)
+    _check_shape("mask", mask.shape, example_U.shape[: mask.ndim])
+    n_missing = example_U.ndim - mask.ndim
+    return mask.float().reshape(*mask.shape, *[1] * n_missing).expand_as(example_U)
+
+
+def _masked(loss_U: torch.Tensor, weights_U: torch.Tensor) -> LossValue:
+    weighted_U = torch.where(weights_U != 0, loss_U, 0) * weights_U
+    return LossValue(
+        summed=weighted_U.sum(), n_valid_examples=weights_U.sum(), per_example=weighted_U
+    )
+
+
+def _check_shape(what: str, shape: torch.Size, allowed: torch.Size) -> None:
+    if shape != allowed:
+        raise PacebenchError(
+            f"the loss got {what} of shape {tuple(shape)}; the outputs ask for {tuple(allowed)}"
+        )
