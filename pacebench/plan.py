@@ -29,6 +29,9 @@ class TrialRules:
     budget_seconds: float
     """Submission seconds that may be charged (factor and scale applied)."""
     step_hint: int
+    """Steps the reference makes in `hint_seconds`; schedules are drawn to it."""
+    hint_seconds: float
+    """The workload's budget before factor and scale, in seconds."""
     eval_period_seconds: float
     max_steps: int | None
     budget_check: str

@@ -169,7 +169,7 @@ class Submission:
     """The folder or file that holds the code; None for a library's class."""
     address: str
     """"module:attr", the module below `source` where there is one."""
-    search_space: Any = None  # parsed JSON or TOML: a mapping of dimensions or a list of points
+    search_space: Any = None  # as JSON or TOML gave it, or as `tuning.space` parsed it
     self_tuning: Mapping[str, Any] | None = None
     """The fixed values it uses under self-tuning; None if it is not a self-tuning submission."""
     batch_sizes: Mapping[str, int] = field(default_factory=dict)

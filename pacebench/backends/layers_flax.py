@@ -1,0 +1,68 @@
+"""Layers for flax models whose behaviour is chosen at every call by a `Mode`.
+
+Letters: B batch, C channels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from pacebench.spec import Mode
+
+
+class BatchNorm(nn.Module):
+    """Batch norm over all axes but the last, with statistics of the global batch.
+
+    `mode.normalize_with` and `mode.update_running` are independent. The running variance takes in
+    the biased variance. Arrays sharded over devices give global statistics by themselves.
+    """
+
+    epsilon: float = 1e-5
+    decay: float = 0.9
+    scale_init: Any = nn.initializers.ones
+
+    @nn.compact
+    def __call__(self, x_BC: jax.Array, mode: Mode) -> jax.Array:
+        """Normalise; shape [B, …, C] in and out."""
+        n_channels = x_BC.shape[-1]
+        mean = self.variable("batch_stats", "mean", jnp.zeros, (n_channels,))
+        var = self.variable("batch_stats", "var", jnp.ones, (n_channels,))
+        scale_C = self.param("scale", self.scale_init, (n_channels,))
+        bias_C = self.param("bias", nn.initializers.zeros, (n_channels,))
+        mean_C, var_C = mean.value, var.value
+        uses_batch = mode.normalize_with == "batch"
+        if uses_batch or mode.update_running:
+            axes = tuple(range(x_BC.ndim - 1))
+            batch_mean_C = x_BC.mean(axes)
+            batch_var_C = jnp.maximum(
+                0.0, (x_BC * x_BC).mean(axes) - batch_mean_C * batch_mean_C
+            )
+            if mode.update_running and not self.is_initializing():
+                mean.value = self.decay * mean.value + (1 - self.decay) * batch_mean_C
+                var.value = self.decay * var.value + (1 - self.decay) * batch_var_C
+                if not uses_batch:
+                    mean_C, var_C = mean.value, var.value
+            if uses_batch:
+                mean_C, var_C = batch_mean_C, batch_var_C
+        shape = (1,) * (x_BC.ndim - 1) + (n_channels,)
+        factor_C = scale_C * jax.lax.rsqrt(var_C + self.epsilon)
+        return (x_BC - mean_C.reshape(shape)) * factor_C.reshape(shape) + bias_C.reshape(shape)
+
+
+class Dropout(nn.Module):
+    """Dropout whose rate is `mode.dropout_rate`, or `default_rate` where that is None."""
+
+    default_rate: float
+
+    @nn.compact
+    def __call__(self, x: jax.Array, mode: Mode) -> jax.Array:
+        """Drop and rescale in training; rate 0 draws nothing."""
+        rate = self.default_rate if mode.dropout_rate is None else mode.dropout_rate
+        if not mode.train or rate == 0.0:
+            return x
+        keep = jax.random.bernoulli(self.make_rng("dropout"), 1.0 - rate, x.shape)
+        return jnp.where(keep, x / (1.0 - rate), 0.0)

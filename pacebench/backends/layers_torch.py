@@ -1,0 +1,129 @@
+"""Layers for torch models whose behaviour is chosen at every call by a `Mode`.
+
+Letters: B batch, C channels. Initialisers follow flax's, since AlgoPerf's targets were set there.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.distributed
+import torch.distributed.nn.functional
+from torch import nn
+from torch.nn import functional
+
+from pacebench.spec import Mode
+
+TRUNCATED_STD = 0.87962566103423978
+"""Standard deviation of a unit normal cut at ±2; flax and jax divide by it (jax.nn.initializers)."""
+
+
+class BatchNorm(nn.Module):
+    """Batch norm over all axes but 1, with statistics of the global batch.
+
+    `mode.normalize_with` and `mode.update_running` are independent. The running variance takes in
+    the biased variance, as flax does. Over several ranks count, sum and squares are all-reduced,
+    differentiably; untouched buffers stay bit-identical.
+    """
+
+    def __init__(self, n_features: int, *, epsilon: float = 1e-5, decay: float = 0.9) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(n_features))
+        self.bias = nn.Parameter(torch.zeros(n_features))
+        self.register_buffer("running_mean", torch.zeros(n_features))
+        self.register_buffer("running_var", torch.ones(n_features))
+        self.epsilon = epsilon
+        self.decay = decay
+
+    def forward(self, x_BC: torch.Tensor, mode: Mode) -> torch.Tensor:
+        """Normalise; shape [B, C, …] in and out."""
+        uses_batch = mode.normalize_with == "batch"
+        if not uses_batch and not mode.update_running:
+            return self._normalize(x_BC, self.running_mean, self.running_var)
+        if uses_batch and not _is_distributed():
+            return self._normalize_locally(x_BC, mode.update_running)
+        mean_C, var_C = _global_moments(x_BC)
+        if mode.update_running:
+            self._update(mean_C.detach(), var_C.detach())
+        if uses_batch:
+            shape = (1, -1) + (1,) * (x_BC.dim() - 2)
+            scale_C = self.weight * torch.rsqrt(var_C + self.epsilon)
+            return (x_BC - mean_C.view(shape)) * scale_C.view(shape) + self.bias.view(shape)
+        return self._normalize(x_BC, self.running_mean, self.running_var)
+
+    def _normalize(self, x_BC: torch.Tensor, mean_C: torch.Tensor, var_C: torch.Tensor) -> torch.Tensor:
+        return functional.batch_norm(
+            x_BC, mean_C, var_C, self.weight, self.bias, training=False, eps=self.epsilon
+        )
+
+    def _normalize_locally(self, x_BC: torch.Tensor, is_updating: bool) -> torch.Tensor:
+        """One rank: torch's fused kernel, which also hands out the batch's moments."""
+        mean_C = torch.zeros_like(self.running_mean)
+        unbiased_C = torch.zeros_like(self.running_var)
+        y_BC = functional.batch_norm(
+            x_BC,
+            mean_C,
+            unbiased_C,
+            self.weight,
+            self.bias,
+            training=True,
+            momentum=1.0,
+            eps=self.epsilon,
+        )
+        if is_updating:
+            n = x_BC.numel() // x_BC.shape[1]
+            self._update(mean_C, unbiased_C * ((n - 1) / n))
+        return y_BC
+
+    @torch.no_grad()
+    def _update(self, mean_C: torch.Tensor, var_C: torch.Tensor) -> None:
+        self.running_mean.mul_(self.decay).add_(mean_C, alpha=1 - self.decay)
+        self.running_var.mul_(self.decay).add_(var_C, alpha=1 - self.decay)
+
+
+class Dropout(nn.Module):
+    """Dropout whose rate is `mode.dropout_rate`, or `default_rate` where that is None."""
+
+    def __init__(self, default_rate: float) -> None:
+        super().__init__()
+        self.default_rate = default_rate
+
+    def forward(self, x: torch.Tensor, mode: Mode) -> torch.Tensor:
+        """Drop and rescale in training; rate 0 draws nothing."""
+        rate = self.default_rate if mode.dropout_rate is None else mode.dropout_rate
+        if not mode.train or rate == 0.0:
+            return x
+        return functional.dropout(x, rate, training=True)
+
+
+@torch.no_grad()
+def lecun_normal_(weight: torch.Tensor, fan_in: int) -> None:
+    """Fill with a normal of variance 1/fan_in, cut at two deviations (flax's default kernel)."""
+    std = math.sqrt(1.0 / fan_in) / TRUNCATED_STD
+    nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
+
+
+def dense(n_in: int, n_out: int) -> nn.Linear:
+    """Give a linear layer initialised as flax's Dense: lecun normal weights, zero bias."""
+    layer = nn.Linear(n_in, n_out)
+    lecun_normal_(layer.weight, n_in)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _is_distributed() -> bool:
+    return torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1
+
+
+def _global_moments(x_BC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and biased variance per channel over the global batch, differentiable."""
+    axes = [axis for axis in range(x_BC.dim()) if axis != 1]
+    count = x_BC.new_tensor([x_BC.numel() // x_BC.shape[1]])
+    sums = torch.cat([x_BC.sum(axes), (x_BC * x_BC).sum(axes), count])
+    if _is_distributed():
+        sums = torch.distributed.nn.functional.all_reduce(sums)
+    n_channels = x_BC.shape[1]
+    mean_C = sums[:n_channels] / sums[-1]
+    square_C = sums[n_channels:-1] / sums[-1]
+    return mean_C, (square_C - mean_C * mean_C).clamp_min(0.0)

@@ -1,0 +1,92 @@
+"""The standard training step around a level-1 jax submission: an optax transformation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from pacebench.backends.base import Algorithm, Run, library_hyperparameters
+from pacebench.errors import SubmissionError
+from pacebench.spec import Batch
+
+GRAD_NORM_EPSILON = 1e-6  # AlgoPerf v0.6 baselines: clip / (norm + 1e-6), at most 1
+
+
+def standard_algorithm(make: Callable[..., Any], where: str) -> Algorithm:
+    """Give the level-2 algorithm of `make(params, hparams, run)` -> GradientTransformation.
+
+    Raises SubmissionError if it returns anything else.
+    """
+
+    def init(run: Run) -> dict[str, Any]:
+        optimizer = make(run.parameters, run.hparams, run)
+        if not isinstance(optimizer, optax.GradientTransformation):
+            raise SubmissionError(
+                f"{where} returned {type(optimizer).__name__}; a level-1 jax submission returns "
+                "an optax.GradientTransformation"
+            )
+        return _initial_state(run, optax.with_extra_args_support(optimizer))
+
+    return Algorithm(init=init, step=_step)
+
+
+def library_algorithm(make_optimizer: Callable[..., Any], where: str) -> Algorithm:
+    """Give the algorithm of a library's function, called with the hyperparameters."""
+
+    def make(_parameters: Any, hparams: Any, _run: Run) -> Any:
+        return make_optimizer(**library_hyperparameters(hparams))
+
+    return standard_algorithm(make, where)
+
+
+def _initial_state(run: Run, optimizer: optax.GradientTransformationExtraArgs) -> dict[str, Any]:
+    """Give params, model state, optimizer state and the compiled update, which owns its input."""
+    dropout_rate = run.hparams.get("dropout_rate")
+    label_smoothing = run.hparams.get("label_smoothing", 0.0)
+    grad_clip = run.hparams.get("grad_clip")
+    root = jax.random.PRNGKey(run.seed.int31)
+
+    def update(
+        params: Any, model_state: Any, inner: Any, batch: Batch, step: jax.Array
+    ) -> tuple[Any, Any, Any]:
+        key = jax.random.fold_in(root, step)
+
+        def mean_loss(params: Any) -> tuple[jax.Array, Any]:
+            outputs, new_model_state = run.forward(
+                params, model_state, batch, key=key, dropout_rate=dropout_rate
+            )
+            loss = run.loss(outputs, batch, label_smoothing=label_smoothing)
+            return loss.summed / loss.n_valid_examples, new_model_state
+
+        (value, new_model_state), gradients = jax.value_and_grad(mean_loss, has_aux=True)(params)
+        if grad_clip is not None:
+            factor = jnp.minimum(
+                1.0, grad_clip / (optax.global_norm(gradients) + GRAD_NORM_EPSILON)
+            )
+            gradients = jax.tree.map(lambda g: g * factor, gradients)
+        updates, inner = optimizer.update(gradients, inner, params, value=value)
+        return optax.apply_updates(params, updates), new_model_state, inner
+
+    params = jax.tree.map(jnp.copy, run.params)
+    return {
+        "params": params,
+        "model_state": jax.tree.map(jnp.copy, run.model_state),
+        "optimizer": jax.jit(optimizer.init)(params),
+        "update": jax.jit(update, donate_argnums=(0, 1, 2)),
+    }
+
+
+def _step(run: Run, state: dict[str, Any], batches: Iterator[Batch]) -> dict[str, Any]:
+    params, model_state, inner = state["update"](
+        state["params"],
+        state["model_state"],
+        state["optimizer"],
+        next(batches),
+        np.uint32(run.step),
+    )
+    return {**state, "params": params, "model_state": model_state, "optimizer": inner}

@@ -1,0 +1,77 @@
+"""The standard training step around a level-1 torch submission: an optimizer, perhaps a schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch.optim.lr_scheduler import LRScheduler
+
+from pacebench.backends.base import Algorithm, Run, library_hyperparameters
+from pacebench.backends.ranks_torch import sum_in_place
+from pacebench.errors import SubmissionError
+from pacebench.spec import Batch
+
+GRAD_NORM_EPSILON = 1e-6  # AlgoPerf v0.6 baselines: clip / (norm + 1e-6), at most 1
+
+
+def standard_algorithm(make: Callable[..., Any], where: str) -> Algorithm:
+    """Give the level-2 algorithm of `make(params, hparams, run)`.
+
+    `make` returns a torch Optimizer, or a pair of an Optimizer and an LRScheduler that is stepped
+    after every step. Raises SubmissionError if it returns anything else.
+    """
+
+    def init(run: Run) -> dict[str, Any]:
+        made = make(run.parameters, run.hparams, run)
+        pair = made if isinstance(made, tuple) else (made, None)
+        if not (
+            len(pair) == 2
+            and isinstance(pair[0], torch.optim.Optimizer)
+            and isinstance(pair[1], LRScheduler | None)
+        ):
+            raise SubmissionError(
+                f"{where} returned {type(made).__name__}; a level-1 torch submission returns a "
+                "torch.optim.Optimizer or (Optimizer, LRScheduler)"
+            )
+        return {"optimizer": pair[0], "scheduler": pair[1]}
+
+    return Algorithm(init=init, step=_step)
+
+
+def library_algorithm(optimizer_class: Callable[..., Any], where: str) -> Algorithm:
+    """Give the algorithm of a library's optimizer class, called with the hyperparameters."""
+
+    def make(_parameters: Any, hparams: Any, run: Run) -> Any:
+        return optimizer_class(run.params.values(), **library_hyperparameters(hparams))
+
+    return standard_algorithm(make, where)
+
+
+def _step(run: Run, state: dict[str, Any], batches: Iterator[Batch]) -> dict[str, Any]:
+    batch = next(batches)
+    optimizer, scheduler = state["optimizer"], state["scheduler"]
+    optimizer.zero_grad(set_to_none=True)
+    outputs = run.forward(batch, dropout_rate=run.hparams.get("dropout_rate"))
+    loss = run.loss(outputs, batch, label_smoothing=run.hparams.get("label_smoothing", 0.0))
+    n_valid_examples = run.all_reduce(loss.n_valid_examples)
+    (loss.summed / n_valid_examples).backward()
+    gradients = [p.grad for p in run.params.values() if p.grad is not None]
+    sum_in_place(gradients)
+    if run.hparams.get("grad_clip") is not None:
+        clip_gradients(gradients, run.hparams["grad_clip"])
+    optimizer.step()
+    if scheduler is not None:
+        scheduler.step()
+    return state
+
+
+@torch.no_grad()
+def clip_gradients(gradients: list[torch.Tensor], max_norm: float) -> None:
+    """Scale all gradients so that their global norm is at most `max_norm`, in place."""
+    norm = torch.linalg.vector_norm(
+        torch.stack([torch.linalg.vector_norm(g) for g in gradients])
+    )
+    factor = (max_norm / (norm + GRAD_NORM_EPSILON)).clamp(max=1.0)
+    torch._foreach_mul_(gradients, factor)

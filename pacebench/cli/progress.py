@@ -1,0 +1,84 @@
+"""Live progress of a plan: one bar over the trials, one line for each that ends."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pacebench.executors.local import Slot, drain
+from pacebench.plan import read_plan
+from pacebench.rows import FAILURES
+from pacebench.store import RunStore
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+
+def drain_with_progress(folders: Sequence[Path], slots: Sequence[Slot], out: Path) -> int:
+    """Run the trials that have not ended and show how they go; gives the exit code."""
+    ends = {folder: RunStore(folder).end() for folder in folders}
+    waiting = [folder for folder in folders if ends[folder] is None]
+    n_failed = sum(end["reason"] in FAILURES for end in ends.values() if end)
+    if len(waiting) < len(folders):
+        print(f"{len(folders) - len(waiting)} trials have ended before and are not run again")
+    unable: list[str] = []
+    bar = tqdm(
+        total=len(folders),
+        initial=len(folders) - len(waiting),
+        unit="trial",
+        leave=False,
+        mininterval=0.5,
+        disable=None,  # a bar only in a terminal; the lines of ended trials appear everywhere
+    )
+    try:
+        with bar, contextlib.closing(drain(waiting, slots)) as reports:
+            for report in reports:
+                for folder, end in report.ended:
+                    bar.write(_line(folder, out, end))
+                    n_failed += end["reason"] in FAILURES
+                    bar.update()
+                for folder, line in report.failed:
+                    bar.write(f"{folder.relative_to(out)}: {line}")
+                    unable.append(line)
+                bar.set_postfix_str(_running(report.running))
+                if unable:
+                    break  # a full disk or missing data would stop every other trial too
+    except KeyboardInterrupt:
+        print("interrupted; checkpoints are written. The same command again continues.")
+        return EXIT_INTERRUPTED
+    if unable:
+        print("stopped: the same command again continues once this is mended")
+    if n_failed:
+        print(f"{n_failed} trials failed; see traceback.txt and log.txt in their folders")
+    return EXIT_FAILED if n_failed or unable else 0
+
+
+def _line(folder: Path, out: Path, end: dict[str, Any]) -> str:
+    plan = read_plan(folder)
+    rows = RunStore(folder).rows()
+    key = f"validation/{plan.rules.metric}"
+    values = [row.metrics[key] for row in rows if key in row.metrics]
+    choose = max if plan.rules.larger_is_better else min
+    best = f"best {plan.rules.metric} {choose(values):.4f}" if values else "no evaluation"
+    seconds = f" in {end['submission_seconds']:.1f} s" if "submission_seconds" in end else ""
+    message = f": {end['message'].splitlines()[0]}" if end.get("message") else ""
+    name = f"{plan.submission} {plan.workload} study {plan.study} trial {plan.trial}"
+    return f"  {name}: {end['reason']} at step {end['step']}{seconds}, {best}{message}"
+
+
+def _running(folders: Sequence[Path]) -> str:
+    """Say what each running trial's newest evaluation was."""
+    parts = []
+    for folder in folders:
+        plan = read_plan(folder)
+        rows = RunStore(folder).rows()
+        where = "starting"
+        if rows:
+            value = rows[-1].metrics.get(f"validation/{plan.rules.metric}", float("nan"))
+            where = f"step {rows[-1].step} {value:.3f}"
+        parts.append(f"{plan.submission}/{plan.workload}.{plan.trial} {where}")
+    return " | ".join(parts)

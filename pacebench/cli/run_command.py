@@ -1,0 +1,155 @@
+"""Run submissions on workloads under a ruleset; the same command again continues.
+
+All points and seeds are drawn first and written as one trial.json per trial; then the trials run,
+each in processes of its own. A trial that fails is a result with a reason, and the others go on.
+
+  pacebench run adamw --workload digits --rules dev
+  pacebench run ./my_optimizer adamw --suite dev --data-dir ~/data --jobs 2
+  pacebench run torch.optim:AdamW --space space.json --workload digits --rules dev
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pacebench.study import PlannedTrial, Resources, StudyRequest
+
+HELP = "train submissions on workloads under a ruleset"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
+    parser.add_argument(
+        "submissions",
+        nargs="+",
+        metavar="SUBMISSION",
+        help="folder, file, installed plugin, built-in, or a library's class like optax:lion",
+    )
+    what = parser.add_argument_group("what to run")
+    what.add_argument("--workload", nargs="+", action="extend", metavar="NAME", help="workloads")
+    what.add_argument("--suite", help="all workloads of a suite, like dev")
+    what.add_argument("--rules", default="algoperf-0.5", help="rule version or a .toml file (%(default)s)")
+    what.add_argument("--ruleset", choices=("external", "self"), default="external")
+    what.add_argument("--space", type=Path, metavar="FILE", help="search space (JSON or TOML) to use")
+    what.add_argument("--seed", type=int, default=0, help="seed of the whole plan (%(default)s)")
+    how = parser.add_argument_group("where and on what")
+    how.add_argument("--out", type=Path, default=Path("runs"), help="runs folder (%(default)s)")
+    how.add_argument("--data-dir", type=Path, help="folder that holds the data sets")
+    how.add_argument("--jobs", type=int, default=1, help="trials at once, each on its own cores or GPUs")
+    how.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
+    how.add_argument("--devices", type=int, default=1, metavar="N", help="devices per trial")
+    how.add_argument("--compile", choices=("auto", "on", "off"), default="auto", help="torch.compile (auto: on a GPU)")
+    how.add_argument("--clock", choices=("seconds", "steps"), default="seconds")
+    how.add_argument("--checkpoint-period", type=float, default=600.0, metavar="SECONDS")
+    how.add_argument("--wall-limit", type=float, metavar="SECONDS", help="end a trial as hung after this")
+    less = parser.add_argument_group("for a try (the score then says that it is not a full score)")
+    less.add_argument("--studies", type=int, metavar="N")
+    less.add_argument("--trials", type=int, metavar="N")
+    less.add_argument("--budget-scale", type=float, default=1.0, metavar="X")
+    less.add_argument("--max-steps", type=int, metavar="N")
+    less.add_argument("--allow-partial-data", action="store_true", help="accept fewer rows than published")
+    parser.add_argument("--plan-only", action="store_true", help="write the plan, run nothing")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw, write and drain the plan; exit code 1 if any trial failed."""
+    from pacebench.study import draw_plan, write_plan
+
+    request = _request(args)
+    planned = draw_plan(request)
+    folders = write_plan(planned, args.out)
+    _print_forecast(planned, request, args)
+    if args.plan_only:
+        return 0
+    from pacebench.cli.progress import drain_with_progress
+    from pacebench.executors.local import make_slots
+
+    resources = request.resources
+    n_gpus = resources.n_devices if resources.device == "gpu" else 0
+    slots = make_slots(args.jobs, resources.n_cores, n_gpus)
+    started = time.monotonic()
+    code = drain_with_progress(folders, slots, args.out)
+    print(f"done in {time.monotonic() - started:.0f} s; next: pacebench score {args.out}")
+    return code
+
+
+def _request(args: argparse.Namespace) -> StudyRequest:
+    """Turn the options into a request; raises our errors for what cannot be."""
+    from pacebench.errors import PlanError
+    from pacebench.plugins import find_submission, find_workload, workloads_in_suite
+    from pacebench.spec import DataRequest
+    from pacebench.study import StudyRequest
+    from tuning.rules import load_rules
+    from tuning.space import read_space
+
+    for name in ("jobs", "devices", "studies", "trials", "max_steps", "budget_scale"):
+        value = getattr(args, name)
+        if value is not None and value <= 0:
+            raise PlanError(f"--{name.replace('_', '-')} must be more than 0, not {value}")
+    if not args.workload and not args.suite:
+        raise PlanError("name what to run on: --workload NAME or --suite dev")
+    workloads = [find_workload(name) for name in dict.fromkeys(args.workload or [])]
+    workloads += [w for w in (workloads_in_suite(args.suite) if args.suite else []) if w not in workloads]
+    space = read_space(args.space) if args.space else None
+    return StudyRequest(
+        submissions=[find_submission(name, space) for name in args.submissions],
+        workloads=workloads,
+        rules=load_rules(args.rules),
+        ruleset=args.ruleset,
+        resources=_resources(args),
+        data=DataRequest(
+            data_dir=args.data_dir.resolve() if args.data_dir else None,
+            allow_partial=args.allow_partial_data,
+        ),
+        seed=args.seed,
+        studies=args.studies,
+        trials=args.trials,
+        budget_scale=args.budget_scale,
+        max_steps=args.max_steps,
+        clock=args.clock,
+        checkpoint_period_seconds=args.checkpoint_period,
+        wall_limit_seconds=args.wall_limit,
+    )
+
+
+def _resources(args: argparse.Namespace) -> Resources:
+    """Choose the device and divide the cores."""
+    from pacebench.environment import usable_cores, visible_gpus
+    from pacebench.errors import PlanError
+    from pacebench.study import Resources
+
+    device = args.device
+    if device == "auto":
+        device = "gpu" if visible_gpus() else "cpu"
+    if device == "gpu" and not visible_gpus():
+        raise PlanError("no NVIDIA GPU found; use --device cpu, or see `pacebench doctor`")
+    n_cores = len(usable_cores()) // args.jobs
+    if n_cores == 0:
+        raise PlanError(f"--jobs {args.jobs} is more than the {len(usable_cores())} cores found")
+    is_compiled = args.compile == "on" or (args.compile == "auto" and device == "gpu")
+    return Resources(
+        device=device, n_devices=args.devices, n_cores=n_cores, is_compiled=is_compiled
+    )
+
+
+def _print_forecast(
+    planned: list[PlannedTrial], request: StudyRequest, args: argparse.Namespace
+) -> None:
+    from pacebench.study import forecast_seconds
+
+    hours = forecast_seconds(planned) / args.jobs / 3600
+    upper = f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.0f} minutes"
+    print(
+        f"{len(planned)} trials: {len(request.submissions)} submissions x "
+        f"{len(request.workloads)} workloads, {planned[0].plan.n_studies} studies x "
+        f"{planned[0].plan.n_trials} trials, rules {request.rules.version}, {request.ruleset} "
+        f"tuning\nat most {upper} of submission time with {args.jobs} at once, "
+        f"evaluations and start-up not counted"
+    )
+    for words in sorted({d for p in planned for d in p.plan.deviations}):
+        print(f"not a full score: {words}")
+    print(flush=True)

@@ -1,0 +1,95 @@
+"""The input pipeline: numpy batches in a fixed order that depends on the seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pacebench.seeds import Seed, example_seeds
+from pacebench.spec import Batch, Source
+
+
+class TrainBatches:
+    """The endless training batches of one rank; resumable at any position.
+
+    Examples come in a new random order every epoch; batches run on across epochs, so every batch
+    is full. The global batch does not depend on the number of ranks: each takes its slice. The
+    batch at a position is a function of seed and position alone.
+    """
+
+    def __init__(
+        self, source: Source, *, seed: Seed, batch_size: int, rank: int = 0, n_ranks: int = 1
+    ) -> None:
+        self.position = 0
+        self._source = source
+        self._seed = seed
+        self._batch_size = batch_size
+        self._slice = slice(batch_size // n_ranks * rank, batch_size // n_ranks * (rank + 1))
+        self._orders: dict[int, NDArray[np.int64]] = {}
+        self._example_seed = seed.child("examples").value
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Give itself."""
+        return self
+
+    def __next__(self) -> Batch:
+        """Give the next batch: this rank's slice of the next global batch."""
+        start = self.position * self._batch_size
+        self.position += 1
+        places_B = np.arange(start, start + self._batch_size)[self._slice]
+        epochs_B, offsets_B = np.divmod(places_B, self._source.size)
+        first, last = int(epochs_B[0]), int(epochs_B[-1])
+        indices_B = np.concatenate(
+            [self._order(e)[offsets_B[epochs_B == e]] for e in range(first, last + 1)]
+        )
+        return self._source.read(
+            indices_B, example_seeds(self._example_seed, epochs_B, indices_B)
+        )
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        if epoch not in self._orders:
+            self._orders = {e: o for e, o in self._orders.items() if e >= epoch - 1}
+            generator = self._seed.child("order", epoch).generator()
+            self._orders[epoch] = generator.permutation(self._source.size)
+        return self._orders[epoch]
+
+
+def eval_batches(source: Source, batch_size: int, rank: int, n_ranks: int) -> Iterator[Batch]:
+    """Give a rank's part of a split in order, in batches of one shape.
+
+    Each rank takes one contiguous part, so partial metrics merged in order of rank are in the
+    data's order. The last batch is filled up with its first example; `weights` (float32, [B]) is 1
+    for real examples and 0 for such padding.
+    """
+    n_per_rank = -(-source.size // n_ranks)
+    stop = min(source.size, n_per_rank * (rank + 1))
+    for start in range(n_per_rank * rank, stop, batch_size):
+        indices_B = np.arange(start, min(start + batch_size, stop))
+        n_padding = batch_size - len(indices_B)
+        weights_B = np.concatenate(
+            [np.ones(len(indices_B), np.float32), np.zeros(n_padding, np.float32)]
+        )
+        indices_B = np.concatenate([indices_B, np.full(n_padding, start)])
+        batch = source.read(indices_B, np.zeros(batch_size, np.uint64))
+        yield {**batch, "weights": weights_B}
+
+
+class ArraySource:
+    """A split that lies in memory as arrays, without augmentation."""
+
+    def __init__(self, **arrays: NDArray[Any]) -> None:
+        self._arrays = arrays
+        self.size = len(next(iter(arrays.values())))
+
+    def read(self, indices_B: NDArray[np.int64], seeds_B: NDArray[np.uint64]) -> Batch:  # noqa: ARG002 (nothing is drawn)
+        """Give the rows at `indices_B` of every array."""
+        return {name: array[indices_B] for name, array in self._arrays.items()}
+
+
+def fixed_subset(size: int, count: int) -> NDArray[np.int64]:
+    """Give `count` indices below `size`: the one subset on which every trial measures `train`."""
+    chosen = np.random.Generator(np.random.Philox(0)).permutation(size)[:count]
+    return np.sort(chosen)

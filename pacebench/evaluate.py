@@ -1,0 +1,31 @@
+"""Evaluation: a metric over every split, the same whatever the batch size or number of ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+
+from pacebench.backends.base import Backend
+from pacebench.data import eval_batches
+from pacebench.spec import Metric, Source
+
+MEASURED_ON = {"train": "eval_train", "validation": "validation", "test": "test"}
+"""The names metrics are given under, and the sources they are measured on."""
+
+
+def evaluate(
+    backend: Backend, metric: Metric, sources: Mapping[str, Source], batch_size: int
+) -> dict[str, float]:
+    """Give all metrics of all splits, named "<split>/<metric>", on every rank."""
+    metrics: dict[str, float] = {}
+    for split, name in MEASURED_ON.items():
+        source = sources[name]
+        partial = None
+        for batch in eval_batches(source, batch_size, backend.rank, backend.n_ranks):
+            outputs, loss = backend.eval_batch(batch)
+            update = metric.update(outputs, loss, batch)
+            partial = update if partial is None else metric.merge(partial, update)
+        partials = [p for p in backend.gather(partial) if p is not None]
+        values = metric.finish(reduce(metric.merge, partials), source.size)
+        metrics |= {f"{split}/{key}": float(value) for key, value in values.items()}
+    return metrics

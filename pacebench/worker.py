@@ -1,0 +1,186 @@
+"""One rank of one trial: `python -m pacebench.worker FOLDER --rank R --launched-at T`.
+
+This is the boundary of a trial, the one place that catches everything: whatever a submission does
+becomes a reason in end.json, written by rank 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pacebench.backends import BACKENDS
+from pacebench.backends.base import Backend, Binding
+from pacebench.clock import Clock, OneDevice, Section
+from pacebench.data import TrainBatches, eval_batches
+from pacebench.environment import describe_machine, hardware_class, usable_cores
+from pacebench.errors import DataError, StoreError
+from pacebench.loading import load_algorithm
+from pacebench.plan import TrialPlan, read_plan
+from pacebench.plugins import find_workload, resolve
+from pacebench.rows import Reason
+from pacebench.seeds import Seed
+from pacebench.spec import DataRequest
+from pacebench.store import RunStore
+from pacebench.trial import Progress, Trial, resume, run_trial
+from pacebench.worker_codes import EXIT_ENDED, EXIT_ERROR, EXIT_INTERRUPTED, EXIT_NOT_A_RESULT
+
+ERROR_FILE = "traceback.txt"
+
+
+class Interruption:
+    """Remembers that a signal asked this process to stop."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        signal.signal(signal.SIGTERM, self._ask)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides what Ctrl-C means
+
+    def _ask(self, *_: object) -> None:
+        self.is_asked = True
+
+
+class Worker:
+    """The rank's parts, so that the boundary can say how far it came when something failed."""
+
+    def __init__(self, folder: Path, rank: int, launched_at: float) -> None:
+        self.interruption = Interruption()
+        self.folder = folder
+        self.rank = rank
+        self.plan = read_plan(folder)
+        self.store = RunStore(folder)
+        unit: Any = self.plan.clock
+        self.clock = Clock(unit=unit, started_at=launched_at)
+        self.backend: Backend | None = None
+        self.progress = Progress()
+
+    def work(self) -> int:
+        """Run the trial to its end; gives the exit code."""
+        trial = self._set_up()
+        tree = self.store.load_checkpoint()
+        if tree is not None:
+            self.progress = resume(trial, tree)
+        elif self.rank == 0:
+            self.store.rewind(0, 0, 0.0)
+        reason = run_trial(trial, self.progress)
+        if reason is None:
+            return EXIT_INTERRUPTED
+        if self.rank == 0:
+            self.end(reason)
+        return EXIT_ENDED
+
+    def end(self, reason: Reason, **fields: Any) -> None:
+        """Write how the trial ended, and the clocks up to now."""
+        self.clock.switch(Section.OTHER)
+        sections = self.clock.sections()
+        if self.plan.clock == "seconds":
+            fields |= {
+                "submission_seconds": sections["submission"],
+                "wall_seconds": sum(sections.values()),
+            }
+        self.store.append_timing(self.progress.step, sections)
+        self.store.write_end(reason, step=self.progress.step, **fields)
+
+    def fail(self, error: BaseException) -> int:
+        """Turn an exception into a reason, with its traceback in the folder."""
+        is_memory = isinstance(error, MemoryError) or (
+            self.backend is not None and self.backend.is_out_of_memory(error)
+        )
+        reason = Reason.OUT_OF_MEMORY if is_memory else Reason.ERROR
+        text = "".join(traceback.format_exception(error))
+        (self.folder / ERROR_FILE).write_text(text)
+        sys.stderr.write(text)
+        step = self.backend.run.step if self.backend is not None else 0
+        message = f"{type(error).__name__}: {error}"[:2000]
+        if self.rank == 0:
+            self.clock.device = OneDevice()  # the device may never answer again
+            self.end(reason, message=message, failed_step=step)
+        return EXIT_ERROR
+
+    def _set_up(self) -> Trial:
+        plan = self.plan
+        workload = find_workload(plan.workload)
+        data_dir = Path(plan.data_dir) if plan.data_dir else None
+        request = DataRequest(data_dir=data_dir, allow_partial=plan.allow_partial_data)
+        sources = workload.open_sources(request)
+        example = next(eval_batches(sources["eval_train"], plan.eval_batch_size, 0, 1))
+        binding = Binding(
+            plan=plan,
+            workload=workload,
+            make_algorithm=lambda: load_algorithm(plan, self.folder),
+            example=example,
+            open_batches=lambda rank, n_ranks: TrainBatches(
+                sources["train"],
+                seed=Seed(plan.seed).child("data"),
+                batch_size=plan.batch_size,
+                rank=rank,
+                n_ranks=n_ranks,
+            ),
+            log=self._log,
+            charged_seconds=self._charged_seconds,
+            rank=self.rank,
+        )
+        self.backend = resolve(BACKENDS[plan.framework])(binding)
+        self.clock.device = self.backend
+        if self.rank == 0:
+            self._write_meta(plan)
+        return Trial(
+            plan=plan,
+            workload=workload,
+            sources=sources,
+            backend=self.backend,
+            clock=self.clock,
+            store=self.store,
+            is_interrupted=lambda: self.interruption.is_asked,
+        )
+
+    def _log(self, step: int, metrics: Mapping[str, float]) -> None:
+        if self.rank == 0:
+            self.store.append_metrics(step, {k: float(v) for k, v in metrics.items()})
+
+    def _charged_seconds(self, step: int) -> float:
+        if self.plan.clock == "steps":
+            return step * self.plan.rules.hint_seconds / self.plan.rules.step_hint
+        return self.clock.seconds(Section.SUBMISSION)
+
+    def _write_meta(self, plan: TrialPlan) -> None:
+        assert self.backend is not None
+        self.store.update_meta(
+            machine=describe_machine(),
+            framework=self.backend.environment(),
+            hardware_class=hardware_class(plan.device, plan.n_devices, len(usable_cores())),
+            compile_cache="own and empty at the start of every process",
+        )
+
+
+def main() -> int:
+    """Run one rank; gives the exit code, which the supervisor reads."""
+    parser = argparse.ArgumentParser(prog="pacebench.worker", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rank", type=int, required=True)
+    parser.add_argument("--launched-at", type=float, required=True)
+    args = parser.parse_args()
+    worker = Worker(args.folder, args.rank, args.launched_at)
+    try:
+        code = worker.work()
+    except (StoreError, DataError) as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_NOT_A_RESULT
+    except BaseException as error:  # noqa: BLE001 (the trial boundary: everything is a result)
+        return worker.fail(error)
+    if worker.backend is not None:
+        worker.backend.close()
+    return code
+
+
+if __name__ == "__main__":
+    exit_code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)  # threads that a submission left behind must not keep the process

@@ -1,0 +1,1 @@
+"""AdamW with linear warmup and cosine decay."""
