@@ -14,7 +14,7 @@ class Config:
     """The model: a multilayer perceptron on 8×8 images."""
 
     n_inputs: int = 64
-    n_hidden: tuple[int, ...] = (512, 512)
+    n_hidden: tuple[int, ...] = (1024, 1024)
     n_classes: int = 10
 
 
@@ -31,8 +31,8 @@ FULL = Workload(
     model_config=Config(),
     torch_model="workloads.digits.model_torch:build",
     flax_model="workloads.digits.model_flax:build",
-    # 64·512 + 512 + 512·512 + 512 + 512·10 + 10
-    n_parameters=301_066,
+    # 64·1024 + 1024 + 1024·1024 + 1024 + 1024·10 + 10
+    n_parameters=1_126_410,
     layout={"layers.0": "Dense_0", "layers.1": "Dense_1", "layers.2": "Dense_2"},
     output_parameters={
         "torch": ("layers.2.weight", "layers.2.bias"),
