@@ -1,0 +1,117 @@
+"""Refuses to score together what cannot be compared, and says what is there instead."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from pacebench.errors import LogsError
+from pacebench.plan import TrialPlan
+
+
+def select_plans(
+    plans: Sequence[tuple[Path, TrialPlan]], *, rules: str | None, ruleset: str | None
+) -> list[tuple[Path, TrialPlan]]:
+    """Give the plans of one rules version and one ruleset (`external` or `self`).
+
+    Raises LogsError if the filters leave none, or leave more than one version or ruleset.
+    """
+    kept = [
+        (path, plan)
+        for path, plan in plans
+        if rules in (None, plan.rules.version) and ruleset in (None, plan.rules.ruleset)
+    ]
+    there = _what_is_there([plan for _, plan in plans])
+    if not kept:
+        asked = " ".join(
+            f"--{name} {value}"
+            for name, value in (("rules", rules), ("ruleset", ruleset))
+            if value is not None
+        )
+        raise LogsError(f"no trials under {asked}; there are: {there}")
+    for option, values in (
+        ("rules", {plan.rules.version for _, plan in kept}),
+        ("ruleset", {plan.rules.ruleset for _, plan in kept}),
+    ):
+        if len(values) > 1:
+            raise LogsError(
+                f"trials of different {option} have no common score: {there}; "
+                f"choose one with --{option} ({' or '.join(sorted(values))})"
+            )
+    return kept
+
+
+def check_comparable(trials: pd.DataFrame, *, is_mixed_hardware_allowed: bool) -> None:
+    """Raise LogsError if trials (of one rules version and ruleset) must not be compared."""
+    _check_clocks(trials)
+    _check_twins(trials)
+    _check_frameworks(trials)
+    _check_targets(trials)
+    if not is_mixed_hardware_allowed:
+        _check_hardware(trials)
+
+
+def hardware_classes(trials: pd.DataFrame) -> dict[str, int]:
+    """Give the number of started trials by hardware class, by name; unstarted ones have none."""
+    started = trials.loc[trials["hardware_class"] != "", "hardware_class"]
+    return dict(sorted(Counter(started).items()))
+
+
+def _check_clocks(trials: pd.DataFrame) -> None:
+    counts = Counter(trials["unit"])
+    if len(counts) > 1:
+        kinds = ", ".join(f"{n} trials charged in {unit}" for unit, n in sorted(counts.items()))
+        raise LogsError(f"different clocks have no common score: {kinds}; score them apart")
+
+
+def _check_twins(trials: pd.DataFrame) -> None:
+    identity = ["submission", "workload", "framework", "study", "trial"]
+    for _, twins in trials[trials.duplicated(identity, keep=False)].groupby(identity):
+        one, other = twins["folder"].iloc[0], twins["folder"].iloc[1]
+        raise LogsError(f"the same trial is there twice, in {one} and {other}; give only one")
+
+
+def _check_frameworks(trials: pd.DataFrame) -> None:
+    for (submission, workload), group in trials.groupby(["submission", "workload"]):
+        frameworks = sorted(set(group["framework"]))
+        if len(frameworks) > 1:
+            raise LogsError(
+                f"submission '{submission}' ran workload '{workload}' in "
+                f"{' and in '.join(frameworks)}; a leaderboard holds each submission once: "
+                "score the folders apart"
+            )
+
+
+def _check_targets(trials: pd.DataFrame) -> None:
+    for workload, group in trials.groupby("workload"):
+        targets = sorted(
+            {
+                f"{metric} {target:g}"
+                for metric, target in zip(group["metric"], group["target"], strict=True)
+            }
+        )
+        if len(targets) > 1:
+            raise LogsError(
+                f"workload '{workload}' was run to different targets ({', '.join(targets)}); "
+                "times to different targets have no common score: score the folders apart"
+            )
+
+
+def _check_hardware(trials: pd.DataFrame) -> None:
+    classes = hardware_classes(trials)
+    if len(classes) > 1:
+        found = ", ".join(f"{n} on {name}" for name, n in classes.items())
+        raise LogsError(
+            f"trials ran on different hardware ({found}); their times do not compare: "
+            "score the folders apart, or give --allow-mixed-hardware, which is then shown"
+        )
+
+
+def _what_is_there(plans: Sequence[TrialPlan]) -> str:
+    counts = Counter((plan.rules.version, plan.rules.ruleset) for plan in plans)
+    return ", ".join(
+        f"{version} {ruleset} ({n} trials)" for (version, ruleset), n in sorted(counts.items())
+    )

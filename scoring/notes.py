@@ -1,0 +1,159 @@
+"""Says in words what keeps a leaderboard from being a full score, deduplicated and counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import pandas as pd
+
+from pacebench.rows import FAILURES
+from scoring.checks import hardware_classes
+from tuning.rules import load_rules, rules_versions
+
+_N_PLACES = 6
+
+
+def notes_on(trials: pd.DataFrame) -> tuple[str, ...]:
+    """Give the notes on trials (see `scoring.read.TRIAL_COLUMNS`) that are scored together."""
+    return (
+        *_on_deviations(trials),
+        *_on_workloads(trials),
+        *_on_hardware(trials),
+        *_on_budgets(trials),
+        *_on_competition(trials),
+        *_on_missing(trials),
+        *_on_ends(trials),
+        *_on_files(trials),
+    )
+
+
+def _on_deviations(trials: pd.DataFrame) -> Iterator[str]:
+    counts: Counter[str] = Counter()
+    for deviations in trials["deviations"]:
+        counts.update(set(deviations))
+    for text, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        yield f"not a full score: {text} (holds for {_share(n, len(trials))})"
+
+
+def _on_workloads(trials: pd.DataFrame) -> Iterator[str]:
+    """Compare the workloads with those of a full score; rules of one's own are not known here."""
+    version = trials["rules"].iloc[0]
+    if version not in rules_versions():
+        return
+    wanted, run = set(load_rules(version).base_workloads), set(trials["workload"])
+    if wanted - run:
+        yield (
+            f"not a full score: {len(wanted & run)} of {len(wanted)} workloads; "
+            f"without {', '.join(sorted(wanted - run))}"
+        )
+    if run - wanted:
+        yield (
+            f"not a full score: averaged over {', '.join(sorted(run - wanted))} too, "
+            f"which a full score of {version} leaves out"
+        )
+
+
+def _on_hardware(trials: pd.DataFrame) -> Iterator[str]:
+    classes = hardware_classes(trials)
+    if len(classes) > 1:
+        found = ", ".join(f"{_count(n, 'trial')} on {name}" for name, n in classes.items())
+        yield f"mixed hardware, so times do not compare: {found}"
+
+
+def _on_budgets(trials: pd.DataFrame) -> Iterator[str]:
+    unit = trials["unit"].iloc[0]
+    for workload, group in trials.groupby("workload"):
+        by_budget = group.groupby("budget")["submission"].unique()
+        if len(by_budget) > 1:
+            found = "; ".join(
+                f"{budget:g} {unit}: {', '.join(sorted(names))}"
+                for budget, names in by_budget.items()
+            )
+            yield f"different budgets on {workload} ({found})"
+
+
+def _on_competition(trials: pd.DataFrame) -> Iterator[str]:
+    if trials["submission"].nunique() == 1:
+        yield (
+            "only one submission: it is compared with itself, so the score says only on which "
+            "share of the workloads it reached the target"
+        )
+
+
+def _on_missing(trials: pd.DataFrame) -> Iterator[str]:
+    workloads = sorted(set(trials["workload"]))
+    cases = []
+    for submission, group in trials.groupby("submission"):
+        for workload in workloads:
+            there = group[group["workload"] == workload]
+            text = _lack(there)
+            if text:
+                cases.append((text, f"{submission} on {workload}"))
+    yield from _grouped(cases)
+
+
+def _lack(trials: pd.DataFrame) -> str:
+    """Say what is missing of a submission's trials on a workload; empty if nothing is."""
+    if trials.empty:
+        return "no trial, which counts as missed"
+    studies, n_trials = trials["study"].nunique(), int(trials["n_trials"].max())
+    n_studies = int(trials["n_studies"].max())
+    if studies < n_studies:
+        return f"{studies} of {_count(n_studies, 'study', 'studies')}, the others count as missed"
+    if len(trials) < studies * n_trials:
+        return f"{len(trials)} of {_count(studies * n_trials, 'trial')}"
+    return ""
+
+
+def _on_ends(trials: pd.DataFrame) -> Iterator[str]:
+    for submission, group in trials.groupby("submission"):
+        is_open = group["reason"] == ""
+        is_failed = group["reason"].isin([str(reason) for reason in FAILURES])
+        if is_open.any():
+            n_idle = int((is_open & (group["n_rows"] == 0)).sum())
+            idle = f", {n_idle} of them before a first evaluation" if n_idle else ""
+            yield f"{submission}: {_unfinished(group[is_open])}{idle}"
+        for reason, failed in group[is_failed].groupby("reason"):
+            yield (
+                f"{submission}: {_count(len(failed), 'trial')} failed with {reason} "
+                f"({_by_workload(failed)})"
+            )
+
+
+def _on_files(trials: pd.DataFrame) -> Iterator[str]:
+    n_cut = int(trials["is_truncated"].sum())
+    if n_cut:
+        yield f"the last evaluation of {_count(n_cut, 'trial')} was cut off and is left out"
+    for submission, group in trials.groupby("submission"):
+        n_versions = group["source_hash"].nunique()
+        if n_versions > 1:
+            yield f"{submission}: its trials ran {n_versions} different versions of its code"
+
+
+def _unfinished(trials: pd.DataFrame) -> str:
+    verb = "is" if len(trials) == 1 else "are"
+    return f"{_count(len(trials), 'trial')} {verb} unfinished ({_by_workload(trials)})"
+
+
+def _grouped(cases: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Give each text once, with where it holds and, if that is a long list, how often."""
+    places: dict[str, list[str]] = {}
+    for text, place in cases:
+        places.setdefault(text, []).append(place)
+    for text, where in places.items():
+        more = f" and {len(where) - _N_PLACES} more" if len(where) > _N_PLACES else ""
+        yield f"{text}: {', '.join(where[:_N_PLACES])}{more}"
+
+
+def _by_workload(trials: pd.DataFrame) -> str:
+    counts = Counter(trials["workload"])
+    return ", ".join(f"{workload}: {n}" for workload, n in sorted(counts.items()))
+
+
+def _share(n: int, total: int) -> str:
+    return f"all {_count(total, 'trial')}" if n == total else f"{n} of {_count(total, 'trial')}"
+
+
+def _count(n: int, word: str, plural: str = "") -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {plural or word + 's'}"

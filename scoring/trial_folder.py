@@ -1,0 +1,124 @@
+"""Finds trial folders and reads what one of them holds; nothing is judged here."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pacebench.errors import LogsError
+from pacebench.plan import TrialPlan, read_plan
+from pacebench.rows import END_FILE, META_FILE, PLAN_FILE, ROWS_FILE, EvalRow
+
+SITE_MARKER = ".pacebench-site"
+"""The file in the top folder of a report's website; a website holds copies of trials."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialFolder:
+    """What one trial left on disk."""
+
+    path: Path
+    plan: TrialPlan
+    rows: tuple[EvalRow, ...]
+    is_truncated: bool
+    """Whether the last line of the rows was cut off and left out."""
+    end: dict[str, Any] | None
+    """The end's record with its reason; None while the trial has not ended."""
+    meta: dict[str, Any]
+    """The environment; empty while the trial has not started."""
+
+
+def find_trial_folders(paths: Sequence[Path]) -> list[Path]:
+    """Give the trial folders at or below `paths`, each once, sorted.
+
+    A trial folder is one that holds a trial.json. A website of ours below a path is passed over,
+    because it holds copies; named as a path itself, its copies are what is read.
+    Raises LogsError if a path does not exist or if there is no trial at all.
+    """
+    for path in paths:
+        if not path.is_dir():
+            raise LogsError(f"no folder {path}; give the folder that 'pacebench run --out' wrote")
+    found = sorted({folder for path in paths for folder in _trial_folders_below(path.resolve())})
+    if not found:
+        raise LogsError(
+            f"no trials in {', '.join(map(str, paths))}: nowhere below is a "
+            f"study_<k>/<workload>_<framework>/trial_<i>/{PLAN_FILE}; 'pacebench run' writes them"
+        )
+    return found
+
+
+def read_trial_folder(path: Path, plan: TrialPlan) -> TrialFolder:
+    """Read the rows, the end and the environment beside a plan; raises LogsError if damaged."""
+    rows, is_truncated = _read_rows(path / ROWS_FILE, plan.clock)
+    end = _read_object(path / END_FILE)
+    if end is not None and not isinstance(end.get("reason"), str):
+        raise LogsError(f"{path / END_FILE} names no reason; {_RUN_AGAIN}")
+    return TrialFolder(
+        path=path,
+        plan=plan,
+        rows=tuple(rows),
+        is_truncated=is_truncated,
+        end=end,
+        meta=_read_object(path / META_FILE) or {},
+    )
+
+
+def read_plans(paths: Sequence[Path]) -> list[tuple[Path, TrialPlan]]:
+    """Give every trial folder at or below `paths` with its plan; see `find_trial_folders`."""
+    return [(folder, read_plan(folder)) for folder in find_trial_folders(paths)]
+
+
+_RUN_AGAIN = "delete the trial's folder and run again, or score without it"
+
+
+def _trial_folders_below(top: Path) -> Iterator[Path]:
+    for here, folders, files in os.walk(top):
+        if PLAN_FILE in files:
+            yield Path(here)
+            folders.clear()
+        elif SITE_MARKER in files and Path(here) != top:
+            folders.clear()
+
+
+def _read_rows(path: Path, clock: str) -> tuple[list[EvalRow], bool]:
+    """Read the whole lines of a rows file, and whether an unfinished line follows them."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return [], False
+    *lines, rest = data.split(b"\n")
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(_read_row(line, clock))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise LogsError(
+                f"{path}, line {number}, is not an evaluation ({error}); {_RUN_AGAIN}"
+            ) from error
+    return rows, bool(rest)
+
+
+def _read_row(line: bytes, clock: str) -> EvalRow:
+    row = EvalRow.from_json(line)
+    if clock == "steps":
+        return replace(row, seconds=None)
+    if not isinstance(row.seconds, int | float):
+        raise ValueError(f"its seconds are {row.seconds!r}")
+    return row
+
+
+def _read_object(path: Path) -> dict[str, Any] | None:
+    """Read a JSON object; None if there is no file."""
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise LogsError(f"{path} is not valid JSON ({error}); {_RUN_AGAIN}") from error
+    if not isinstance(value, dict):
+        raise LogsError(f"{path} holds no JSON object; {_RUN_AGAIN}")
+    return value

@@ -1,0 +1,1 @@
+"""Tests of pacebench, laid out as the tree they test."""
