@@ -15,13 +15,12 @@ from pacebench.backends.base import (
     RUN_AHEAD_STEPS,
     Binding,
     Hyperparameters,
-    NotResumableError,
     Run,
     parameter_view,
 )
 from pacebench.backends.kinds import flax_kind
 from pacebench.backends.losses_jax import compute_loss
-from pacebench.checkpoint import Bits
+from pacebench.backends.state_jax import leaves_of, restored
 from pacebench.errors import PlanError, SubmissionError
 from pacebench.plan import TrialPlan
 from pacebench.plugins import resolve
@@ -114,7 +113,7 @@ class JaxBackend:
         if self._algorithm.save is not None:
             state = self._algorithm.save(self.run, self._state)
         else:
-            state = [_leaf_tree(leaf) for leaf in jax.tree.leaves(self._state)]
+            state = leaves_of(self._state)
         return {"state": state, "position": self._numpy_batches.position}  # type: ignore[attr-defined] (TrainBatches)
 
     def load_state(self, tree: Any) -> None:
@@ -122,14 +121,7 @@ class JaxBackend:
         if self._algorithm.restore is not None:
             self._state = self._algorithm.restore(self.run, self._state, tree["state"])
         else:
-            leaves, structure = jax.tree.flatten(self._state)
-            if len(leaves) != len(tree["state"]):
-                raise NotResumableError(
-                    f"the checkpoint holds {len(tree['state'])} arrays but the submission's fresh "
-                    f"state has {len(leaves)}; give it save and restore"
-                )
-            values = [_restored(f, t) for f, t in zip(leaves, tree["state"], strict=True)]
-            self._state = jax.tree.unflatten(structure, values)
+            self._state = restored(self._state, tree["state"])
         self._numpy_batches.position = tree["position"]  # type: ignore[attr-defined] (TrainBatches)
 
     def is_out_of_memory(self, error: BaseException) -> bool:
@@ -288,27 +280,3 @@ def _pad_batch(batch: Batch, n_padding: int) -> Batch:
     if n_padding == 0:
         return batch
     return jax.tree.map(lambda a: np.concatenate([a, np.repeat(a[-1:], n_padding, 0)]), batch)  # type: ignore[no-any-return]
-
-
-def _leaf_tree(leaf: Any) -> Any:
-    if callable(leaf):
-        return None  # functions belong to the code, not to the state: a fresh one serves
-    if isinstance(leaf, jax.Array | np.ndarray | np.generic):
-        array = np.asarray(leaf)
-        is_known = array.dtype.kind in "biufc"
-        return array if is_known else Bits(str(array.dtype), array.view(f"u{array.itemsize}"))
-    if isinstance(leaf, bool | int | float | str):
-        return leaf
-    raise NotResumableError(
-        f"the state holds a {type(leaf).__name__}; give the submission save and restore"
-    )
-
-
-def _restored(fresh: Any, tree: Any) -> Any:
-    if callable(fresh):
-        return fresh
-    if isinstance(fresh, jax.Array):
-        array = tree.bits.view(fresh.dtype) if isinstance(tree, Bits) else tree
-        # A copy of jax's own: device_put may keep the numpy buffer, and steps donate it.
-        return jax.device_put(array, fresh.sharding).copy()
-    return tree
