@@ -15,8 +15,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pacebench.cli.resources import resources_for
+
 if TYPE_CHECKING:
-    from pacebench.study import PlannedTrial, Resources, StudyRequest
+    from pacebench.study import PlannedTrial, StudyRequest
 
 HELP = "train submissions on workloads under a ruleset"
 
@@ -100,7 +102,9 @@ def _request(args: argparse.Namespace) -> StudyRequest:
         workloads=workloads,
         rules=load_rules(args.rules),
         ruleset=args.ruleset,
-        resources=_resources(args),
+        resources=resources_for(
+            args.device, jobs=args.jobs, n_devices=args.devices, compile_mode=args.compile
+        ),
         data=DataRequest(
             data_dir=args.data_dir.resolve() if args.data_dir else None,
             allow_partial=args.allow_partial_data,
@@ -113,26 +117,6 @@ def _request(args: argparse.Namespace) -> StudyRequest:
         clock=args.clock,
         checkpoint_period_seconds=args.checkpoint_period,
         wall_limit_seconds=args.wall_limit,
-    )
-
-
-def _resources(args: argparse.Namespace) -> Resources:
-    """Choose the device and divide the cores."""
-    from pacebench.environment import usable_cores, visible_gpus
-    from pacebench.errors import PlanError
-    from pacebench.study import Resources
-
-    device = args.device
-    if device == "auto":
-        device = "gpu" if visible_gpus() else "cpu"
-    if device == "gpu" and not visible_gpus():
-        raise PlanError("no NVIDIA GPU found; use --device cpu, or see `pacebench doctor`")
-    n_cores = len(usable_cores()) // args.jobs
-    if n_cores == 0:
-        raise PlanError(f"--jobs {args.jobs} is more than the {len(usable_cores())} cores found")
-    is_compiled = args.compile == "on" or (args.compile == "auto" and device == "gpu")
-    return Resources(
-        device=device, n_devices=args.devices, n_cores=n_cores, is_compiled=is_compiled
     )
 
 
