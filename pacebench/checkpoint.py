@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ def load_tree(path: Path) -> Any:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             return _decode(json.loads(str(archive["structure"])), archive)
-    except (ValueError, KeyError, EOFError, TypeError) as error:
+    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise StoreError(
             f"checkpoint {path} is damaged ({error}); delete it to start this trial anew"
         ) from error

@@ -40,13 +40,16 @@ class Progress:
     rows: list[EvalRow] = field(default_factory=list)
     saved_at_seconds: float = 0.0
     """Wall seconds of the trial at its newest checkpoint."""
+    reason: Reason | None = None
+    """Why the trial ended; set before the last checkpoint, so that a killed end is not undone."""
 
 
 def run_trial(trial: Trial, progress: Progress) -> Reason | None:
     """Run from `progress` to the trial's end; gives the reason, or None if interrupted."""
     clock, backend = trial.clock, trial.backend
     limits = limits_of(trial.plan)
-    reason = None
+    if progress.reason is not None:
+        return progress.reason
     clock.switch(Section.SUBMISSION)
     for step in count(progress.step + 1):
         is_finished = backend.step(step)
@@ -61,17 +64,18 @@ def run_trial(trial: Trial, progress: Progress) -> Reason | None:
         if action is Action.INTERRUPT:
             break
         if action is Action.STOP or not limits.evaluates_at(charged):
-            reason = Reason.BUDGET
+            progress.reason = Reason.BUDGET
             break
         _evaluate(trial, progress, charged)
-        reason = limits.stop_reason(progress.rows, charged=charged, is_finished=is_finished)
-        if reason:
+        rows = progress.rows
+        progress.reason = limits.stop_reason(rows, charged=charged, is_finished=is_finished)
+        if progress.reason:
             break
         if sum(clock.sections().values()) >= _next_save(trial.plan, progress):
             save(trial, progress)
         clock.switch(Section.SUBMISSION)
     save(trial, progress)
-    return reason
+    return progress.reason
 
 
 def _next_action(trial: Trial, limits: Limits, progress: Progress, is_finished: bool) -> Action:
@@ -143,6 +147,7 @@ def resume(trial: Trial, tree: Any) -> Progress:
         last_eval=saved["last_eval"],
         rows=rows,
         saved_at_seconds=sum(trial.clock.sections().values()),
+        reason=Reason(saved["reason"]) if saved["reason"] else None,
     )
 
 
@@ -154,6 +159,7 @@ def _progress_tree(trial: Trial, progress: Progress) -> dict[str, Any]:
     is_timed = trial.plan.clock == "seconds"
     return {
         "step": progress.step,
+        "reason": str(progress.reason) if progress.reason else None,
         "last_eval": progress.last_eval,
         "n_rows": len(progress.rows),
         "rows": [row.to_json() for row in progress.rows],

@@ -1,0 +1,43 @@
+# make demo: from a fresh clone to a leaderboard page.   make test: the tests.
+# PYTHON chooses the interpreter (3.11 to 3.13), JOBS the number of trials at once.
+PYTHON ?= python3
+JOBS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := adamw nesterov_jax schedule_free_adamw
+
+.PHONY: setup demo test test-full lint bench clean
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else "pacebench needs Python 3.11 to 3.13, this is %d.%d; try make PYTHON=python3.12" % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all]"
+	touch $@
+
+demo: setup
+	$(BIN)/pacebench run $(DEMO) --workload digits --rules dev --jobs $(JOBS) --out runs
+	@echo
+	$(BIN)/pacebench score runs
+	@echo
+	$(BIN)/pacebench report runs --out site
+
+test: setup
+	$(BIN)/python -m pytest
+
+test-full: setup
+	$(BIN)/python -m pytest -m full
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m benchmarks.clock_proof
+	$(BIN)/python -m benchmarks.loop
+	$(BIN)/python -m benchmarks.start
+
+clean:
+	rm -rf $(VENV) runs site
