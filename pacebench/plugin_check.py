@@ -21,7 +21,7 @@ from pacebench.plan import TrialPlan
 from pacebench.plugins import all_workloads, find_submission, read_folder
 from pacebench.rows import METRICS_FILE, ROWS_FILE, TIMING_FILE, EvalRow, Reason
 from pacebench.spec import DataRequest, Submission, Workload
-from pacebench.store import CHECKPOINT_FILE, RunStore
+from pacebench.store import RunStore
 from pacebench.study import PlannedTrial, Resources, StudyRequest, draw_plan, write_plan
 from tuning.rules import Rules, load_rules
 from tuning.space import PointList, Space, draw_points, parse_space
@@ -280,11 +280,12 @@ def _resume_finding(check: str, tries: _Tries, first: RunStore) -> Finding:
 
 def _hand_over(first: RunStore, folder: Path) -> None:
     """Give a new folder what an interrupted trial would find: its rows and its checkpoint."""
-    for name in (ROWS_FILE, TIMING_FILE, METRICS_FILE, CHECKPOINT_FILE):
-        source = first.folder / name
-        if source.exists():
-            (folder / name).parent.mkdir(exist_ok=True)
-            shutil.copy2(source, folder / name)
+    for name in (ROWS_FILE, TIMING_FILE, METRICS_FILE):
+        if (first.folder / name).exists():
+            shutil.copy2(first.folder / name, folder / name)
+    tree = first.load_checkpoint()
+    tree["progress"]["reason"] = None  # it had ended; an interrupted trial has not
+    RunStore(folder).save_checkpoint(tree)
 
 
 def _difference(wanted: Sequence[EvalRow], got: Sequence[EvalRow]) -> str:

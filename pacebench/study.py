@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ class StudyRequest:
     studies: int | None = None
     trials: int | None = None
     budget_scale: float = 1.0
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    """By workload: what else makes its trials deviate from the published rules, in words."""
     max_steps: int | None = None
     clock: str = "seconds"
     checkpoint_period_seconds: float = 600.0
@@ -227,6 +229,8 @@ def _deviations(
             found.append(f"{got} of {wanted} {name}")
     if request.budget_scale != 1.0:
         found.append(f"budgets scaled by {request.budget_scale:g}")
+    if workload.name in request.remarks:
+        found.append(request.remarks[workload.name])
     if request.max_steps is not None:
         found.append(f"at most {request.max_steps} steps")
     if request.clock == "steps":

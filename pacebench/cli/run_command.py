@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING
 from pacebench.cli.resources import resources_for
 
 if TYPE_CHECKING:
-    from pacebench.study import PlannedTrial, StudyRequest
+    from pacebench.spec import Workload
+    from pacebench.study import PlannedTrial, Resources, StudyRequest
+    from tuning.rules import Rules
 
 HELP = "train submissions on workloads under a ruleset"
+AUTO = "auto"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     less = parser.add_argument_group("for a try (the score then says that it is not a full score)")
     less.add_argument("--studies", type=int, metavar="N")
     less.add_argument("--trials", type=int, metavar="N")
-    less.add_argument("--budget-scale", type=float, default=1.0, metavar="X")
+    less.add_argument(
+        "--budget-scale",
+        type=_scale,
+        default=1.0,
+        metavar="X",
+        help="multiply budgets; auto: to this machine (see calibrate-machine)",
+    )
     less.add_argument("--max-steps", type=int, metavar="N")
     less.add_argument("--allow-partial-data", action="store_true", help="accept fewer rows than published")
     parser.add_argument("--plan-only", action="store_true", help="write the plan, run nothing")
@@ -90,21 +99,25 @@ def _request(args: argparse.Namespace) -> StudyRequest:
 
     for name in ("jobs", "devices", "studies", "trials", "max_steps", "budget_scale"):
         value = getattr(args, name)
-        if value is not None and value <= 0:
+        if value is not None and value != AUTO and value <= 0:
             raise PlanError(f"--{name.replace('_', '-')} must be more than 0, not {value}")
     if not args.workload and not args.suite:
         raise PlanError("name what to run on: --workload NAME or --suite dev")
     workloads = [find_workload(name) for name in dict.fromkeys(args.workload or [])]
     workloads += [w for w in (workloads_in_suite(args.suite) if args.suite else []) if w not in workloads]
     space = read_space(args.space) if args.space else None
+    resources = resources_for(
+        args.device, jobs=args.jobs, n_devices=args.devices, compile_mode=args.compile
+    )
+    rules, remarks = load_rules(args.rules), dict[str, str]()
+    if args.budget_scale == AUTO:
+        rules, remarks = _calibrated(rules, workloads, resources)
     return StudyRequest(
         submissions=[find_submission(name, space) for name in args.submissions],
         workloads=workloads,
-        rules=load_rules(args.rules),
+        rules=rules,
         ruleset=args.ruleset,
-        resources=resources_for(
-            args.device, jobs=args.jobs, n_devices=args.devices, compile_mode=args.compile
-        ),
+        resources=resources,
         data=DataRequest(
             data_dir=args.data_dir.resolve() if args.data_dir else None,
             allow_partial=args.allow_partial_data,
@@ -112,12 +125,36 @@ def _request(args: argparse.Namespace) -> StudyRequest:
         seed=args.seed,
         studies=args.studies,
         trials=args.trials,
-        budget_scale=args.budget_scale,
+        budget_scale=1.0 if args.budget_scale == AUTO else args.budget_scale,
+        remarks=remarks,
         max_steps=args.max_steps,
         clock=args.clock,
         checkpoint_period_seconds=args.checkpoint_period,
         wall_limit_seconds=args.wall_limit,
     )
+
+
+def _scale(text: str) -> float | str:
+    try:
+        return AUTO if text == AUTO else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is neither a number nor {AUTO}") from None
+
+
+def _calibrated(
+    rules: Rules, workloads: list[Workload], resources: Resources
+) -> tuple[Rules, dict[str, str]]:
+    """Give the rules with this machine's budgets, and a remark on each that changed."""
+    from pacebench.calibration import budget_scales, class_of, scaled_rules
+
+    scales = budget_scales(rules, [w.name for w in workloads], class_of(resources))
+    scaled = scaled_rules(rules, scales)
+    remarks = {
+        name: f"budget of {name} calibrated: {scaled.workload(name).budget_seconds:.3g} s "
+        f"(rules: {rules.workload(name).budget_seconds:g} s)"
+        for name in scales
+    }
+    return scaled, remarks
 
 
 def _print_forecast(

@@ -33,6 +33,9 @@ class WorkloadRules:
     eval_period_seconds: float
     reference_hardware: str
     """The hardware that the budget was set on."""
+    calibrated: bool = False
+    """Whether the budget stands for step_hint steps of the AdamW reference, so that a machine may
+    measure its own seconds for it (`pacebench calibrate-machine`)."""
     variant_of: str | None = None
     """The base workload of a variant."""
 

@@ -71,8 +71,13 @@ def _folder_name() -> Key:
     )
 
 
-def _flag() -> Key:
-    return Key(allowed="true or false", accepts=lambda v: isinstance(v, bool), gives=bool)
+def _flag(*, is_required: bool = True) -> Key:
+    return Key(
+        allowed="true or false",
+        accepts=lambda v: isinstance(v, bool),
+        gives=bool,
+        is_required=is_required,
+    )
 
 
 def _one_of(values: Sequence[str]) -> Key:
@@ -153,5 +158,6 @@ WORKLOAD_KEYS: Mapping[str, Key] = {
     "step_hint": _count(1),
     "eval_period_seconds": _above(0),
     "reference_hardware": _text(),
+    "calibrated": _flag(is_required=False),
 }
 """The keys of a workload's table, as `tuning.rules.WorkloadRules` explains them."""
