@@ -34,6 +34,8 @@ class Reason(StrEnum):
     ERROR = "error"
     HUNG = "hung"
     KILLED = "killed"
+    UNKNOWN = "unknown"
+    """Of imported logs that do not tell; a trial of ours always has another."""
 
 
 FAILURES = frozenset({Reason.OUT_OF_MEMORY, Reason.ERROR, Reason.HUNG, Reason.KILLED})

@@ -14,7 +14,20 @@ from typing import NoReturn
 from pacebench import __version__
 from pacebench.errors import PacebenchError
 
-COMMANDS = ("list", "run", "status", "score", "report", "new", "check", "doctor", "calibrate_machine", "trial")
+COMMANDS = (
+    "list",
+    "run",
+    "status",
+    "score",
+    "report",
+    "new",
+    "check",
+    "doctor",
+    "calibrate_machine",
+    "export",
+    "import",
+    "trial",
+)
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
