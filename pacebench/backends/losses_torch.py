@@ -82,24 +82,22 @@ def _softmax_cross_entropy(call: _Call) -> LossValue:
     is_soft = targets.ndim == logits_UC.ndim
     _check_shape("targets", targets.shape, logits_UC.shape if is_soft else logits_UC.shape[:-1])
     weights_U = _unit_weights(call.mask, logits_UC[..., 0])
-    log_p_UC = functional.log_softmax(logits_UC, dim=-1)
-    if is_soft:
-        targets_UC = torch.where(weights_U[..., None] != 0, targets, 0).float()
-        loss_U = -(targets_UC * log_p_UC).sum(dim=-1)
-    else:
-        targets_U = torch.where(weights_U != 0, targets, 0).long()
-        loss_U = -log_p_UC.gather(-1, targets_U[..., None])[..., 0]
-    if call.label_smoothing != 0:  # else a logit of -inf would make 0 · inf
-        uniform_loss_U = -log_p_UC.mean(dim=-1)
-        loss_U = (1 - call.label_smoothing) * loss_U + call.label_smoothing * uniform_loss_U
-    return _masked(loss_U, weights_U)
+    targets = _where_valid(weights_U[..., None] if is_soft and weights_U is not None else weights_U, targets)
+    n_classes = logits_UC.shape[-1]
+    loss_U = functional.cross_entropy(
+        logits_UC.reshape(-1, n_classes),
+        targets.reshape(-1, n_classes).float() if is_soft else targets.reshape(-1).long(),
+        reduction="none",
+        label_smoothing=call.label_smoothing,
+    )
+    return _masked(loss_U.reshape(logits_UC.shape[:-1]), weights_U)
 
 
 def _sigmoid_cross_entropy(call: _Call) -> LossValue:
     logits_U = call.outputs.float()
     _check_shape("targets", call.targets.shape, logits_U.shape)
     weights_U = _unit_weights(call.mask, logits_U)
-    targets_U = torch.where(weights_U != 0, call.targets, 0).float()
+    targets_U = _where_valid(weights_U, call.targets).float()
     n_labels = logits_U.shape[-1] if logits_U.ndim > 1 else 1
     if n_labels > 1:
         targets_U = (1 - call.label_smoothing) * targets_U + call.label_smoothing / n_labels
@@ -112,7 +110,7 @@ def _regression(call: _Call, penalty: Callable[[torch.Tensor], torch.Tensor]) ->
     outputs_BN = _flat(call.outputs)
     _check_shape("targets", call.targets.shape, call.outputs.shape)
     weights_B = _unit_weights(call.mask, outputs_BN[:, 0])
-    targets_BN = torch.where(weights_B[:, None] != 0, _flat(call.targets), 0)
+    targets_BN = _where_valid(None if weights_B is None else weights_B[:, None], _flat(call.targets))
     return _masked(penalty(outputs_BN - targets_BN).mean(dim=1), weights_B)
 
 
@@ -129,14 +127,14 @@ def _ctc(call: _Call) -> LossValue:
         tokens_BL.long(),
         n_frames_B.long(),
         # An example of weight 0 has no tokens: an impossible alignment's gradient would be NaN.
-        torch.where(weights_B != 0, n_tokens_B, 0).long(),
+        _where_valid(weights_B, n_tokens_B).long(),
         blank=0,
         reduction="none",
     )
     value = _masked(loss_B, weights_B)
     return LossValue(
         summed=value.summed,
-        n_valid_examples=(weights_B * n_tokens_B).sum(),
+        n_valid_examples=(n_tokens_B if weights_B is None else weights_B * n_tokens_B).sum(),
         per_example=value.per_example,
     )
 
@@ -154,16 +152,25 @@ def _flat(values: torch.Tensor) -> torch.Tensor:
     return values.float().reshape(values.shape[0], math.prod(values.shape[1:]))
 
 
-def _unit_weights(mask: torch.Tensor | None, example_U: torch.Tensor) -> torch.Tensor:
+def _unit_weights(mask: torch.Tensor | None, example_U: torch.Tensor) -> torch.Tensor | None:
+    """Give every unit's weight; None stands for ones everywhere and costs nothing."""
     if mask is None:
-        return torch.ones_like(example_U, dtype=torch.float32)
+        return None
     _check_shape("mask", mask.shape, example_U.shape[: mask.ndim])
     n_missing = example_U.ndim - mask.ndim
     return mask.float().reshape(*mask.shape, *[1] * n_missing).expand_as(example_U)
 
 
-def _masked(loss_U: torch.Tensor, weights_U: torch.Tensor) -> LossValue:
-    weighted_U = torch.where(weights_U != 0, loss_U, 0) * weights_U
+def _where_valid(weights: torch.Tensor | None, values: torch.Tensor) -> torch.Tensor:
+    """Give the values, but 0 where the weight is 0: there they may be anything."""
+    return values if weights is None else torch.where(weights != 0, values, 0)
+
+
+def _masked(loss_U: torch.Tensor, weights_U: torch.Tensor | None) -> LossValue:
+    if weights_U is None:
+        n_units = torch.full((), float(loss_U.numel()), device=loss_U.device)
+        return LossValue(summed=loss_U.sum(), n_valid_examples=n_units, per_example=loss_U)
+    weighted_U = _where_valid(weights_U, loss_U) * weights_U
     return LossValue(
         summed=weighted_U.sum(), n_valid_examples=weights_U.sum(), per_example=weighted_U
     )

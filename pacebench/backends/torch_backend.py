@@ -196,7 +196,10 @@ class TorchBackend:
         )
 
     def _seed_step(self, step: int) -> None:
-        torch.manual_seed(self._seed.child("step", step, self.rank).value)
+        seed = self._seed.child("step", step, self.rank).value
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed asks every kind of device
+        if self._device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def _bound_run_ahead(self) -> None:
         event = torch.cuda.Event()
