@@ -38,12 +38,12 @@ class BatchNorm(nn.Module):
         if uses_batch or mode.update_running:
             axes = tuple(range(x_BC.ndim - 1))
             batch_mean_C = x_BC.mean(axes)
-            batch_var_C = jnp.maximum(
-                0.0, (x_BC * x_BC).mean(axes) - batch_mean_C * batch_mean_C
-            )
+            batch_var_C = jnp.maximum(0.0, (x_BC * x_BC).mean(axes) - batch_mean_C * batch_mean_C)
             if mode.update_running and not self.is_initializing():
-                mean.value = self.decay * mean.value + (1 - self.decay) * batch_mean_C
-                var.value = self.decay * var.value + (1 - self.decay) * batch_var_C
+                # No gradient flows through the averages, as none does through torch's buffers.
+                new_mean_C, new_var_C = jax.lax.stop_gradient((batch_mean_C, batch_var_C))
+                mean.value = self.decay * mean.value + (1 - self.decay) * new_mean_C
+                var.value = self.decay * var.value + (1 - self.decay) * new_var_C
                 if not uses_batch:
                     mean_C, var_C = mean.value, var.value
             if uses_batch:

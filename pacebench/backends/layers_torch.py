@@ -16,7 +16,7 @@ from torch.nn import functional
 from pacebench.spec import Mode
 
 TRUNCATED_STD = 0.87962566103423978
-"""Standard deviation of a unit normal cut at ±2; flax and jax divide by it (jax.nn.initializers)."""
+"""Deviation of a unit normal cut at ±2; flax and jax divide by it (jax.nn.initializers)."""
 
 
 class BatchNorm(nn.Module):
@@ -52,7 +52,9 @@ class BatchNorm(nn.Module):
             return (x_BC - mean_C.view(shape)) * scale_C.view(shape) + self.bias.view(shape)
         return self._normalize(x_BC, self.running_mean, self.running_var)
 
-    def _normalize(self, x_BC: torch.Tensor, mean_C: torch.Tensor, var_C: torch.Tensor) -> torch.Tensor:
+    def _normalize(
+        self, x_BC: torch.Tensor, mean_C: torch.Tensor, var_C: torch.Tensor
+    ) -> torch.Tensor:
         return functional.batch_norm(
             x_BC, mean_C, var_C, self.weight, self.bias, training=False, eps=self.epsilon
         )
@@ -95,6 +97,29 @@ class Dropout(nn.Module):
         if not mode.train or rate == 0.0:
             return x
         return functional.dropout(x, rate, training=True)
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution without bias that pads as flax's "SAME": the odd pixel goes last.
+
+    Its weight starts as flax's (lecun normal). Output sides are ceil(side / stride).
+    """
+
+    def __init__(self, n_in: int, n_out: int, kernel_size: int, stride: int = 1) -> None:
+        super().__init__(n_in, n_out, kernel_size, stride, bias=False)
+        lecun_normal_(self.weight, n_in * kernel_size**2)
+
+    def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
+        """Convolve [B, C, H, W]."""
+        size, stride = self.kernel_size[0], self.stride[0]
+        sides = x_BCHW.shape[2:]
+        totals = [max(0, (-(-n // stride) - 1) * stride + size - n) for n in sides]
+        before = [total // 2 for total in totals]
+        if before[0] * 2 == totals[0] and before[1] * 2 == totals[1]:
+            return functional.conv2d(x_BCHW, self.weight, None, stride, before)
+        top, left = before
+        padded = functional.pad(x_BCHW, (left, totals[1] - left, top, totals[0] - top))
+        return functional.conv2d(padded, self.weight, None, stride)
 
 
 @torch.no_grad()

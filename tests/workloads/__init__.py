@@ -1,0 +1,1 @@
+"""Tests of the workloads and of what their models are built from."""
