@@ -55,7 +55,7 @@ class JaxAdapter:
     session: Session
     _layout: Layout
     _batches: Iterator[Batch] | None = None
-    _shapes: list[tuple[int, ...]]
+    _shapes: list[list[tuple[int, ...]]]
     _optimizer_structure: Any
 
     def __init__(self, loaded: Loaded) -> None:
@@ -74,7 +74,7 @@ class JaxAdapter:
         self.session = open_session(loaded, run, calls, _rng)
         self._layout = PmapLayout(run) if loaded.generation.uses_pmap else ShardedLayout(run)
         params, model_state = self._layout.placed((run.params, run.model_state or None))
-        self._shapes = _shapes((params, model_state))
+        self._shapes = _shapes(params, model_state)
         optimizer_state = self.session.init(params, model_state)
         point = self._checked(Point(params, model_state, optimizer_state), "init_optimizer_state")
         self._optimizer_structure = jax.tree.structure(optimizer_state[0])
@@ -126,9 +126,10 @@ class JaxAdapter:
         if not isinstance(point.optimizer_state, tuple) or len(point.optimizer_state) != 2:
             raise SubmissionError(
                 f"{who} gave a {type(point.optimizer_state).__name__} as optimizer state; in jax "
-                "it is a pair (pytree, update function)"
+                "it is a pair (pytree, update function), and comes first in "
+                "(optimizer_state, params, model_state)"
             )
-        if _shapes((point.params, point.model_state)) != self._shapes:
+        if _shapes(point.params, point.model_state) != self._shapes:
             raise SubmissionError(
                 f"{who} gave parameters or a model state of other shapes than the workload's; "
                 "the order is (optimizer_state, params, model_state)"
@@ -140,8 +141,8 @@ def _training(point: Point) -> dict[str, Any]:
     return {"params": point.params, "model_state": point.model_state, "point": point}
 
 
-def _shapes(tree: Any) -> list[tuple[int, ...]]:
-    return [np.shape(leaf) for leaf in jax.tree.leaves(tree)]
+def _shapes(*trees: Any) -> list[list[tuple[int, ...]]]:
+    return [[np.shape(leaf) for leaf in jax.tree.leaves(tree)] for tree in trees]
 
 
 def _rng(seed: Seed) -> jax.Array:

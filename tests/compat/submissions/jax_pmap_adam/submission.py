@@ -33,7 +33,7 @@ def init_optimizer_state(workload, model_params, model_state, hyperparameters, r
     static_broadcasted_argnums=(0, 1),
     donate_argnums=(2, 3, 4),
 )
-def pmapped_step(workload, update_fn, model_state, optimizer_state, params, batch, rng):
+def pmapped_step(workload, update_fn, model_state, optimizer_state, params, batch, rng):  # noqa: PLR0917
     def summed_loss(params):
         logits, new_model_state = workload.model_fn(
             params, batch, model_state, spec.ForwardPassMode.TRAIN, rng, update_batch_norm=True
@@ -46,9 +46,9 @@ def pmapped_step(workload, update_fn, model_state, optimizer_state, params, batc
         )
         return losses["summed"], (losses["n_valid_examples"], new_model_state)
 
-    (summed, (n_valid, new_model_state)), gradients = jax.value_and_grad(
-        summed_loss, has_aux=True
-    )(params)
+    (summed, (n_valid, new_model_state)), gradients = jax.value_and_grad(summed_loss, has_aux=True)(
+        params
+    )
     summed, n_valid, gradients = lax.psum((summed, n_valid, gradients), axis_name="batch")
     gradients = jax.tree_map(lambda g: g / n_valid, gradients)
     updates, optimizer_state = update_fn(gradients, optimizer_state, params)
@@ -56,7 +56,7 @@ def pmapped_step(workload, update_fn, model_state, optimizer_state, params, batc
     return optimizer_state, params, new_model_state, summed / n_valid
 
 
-def update_params(
+def update_params(  # noqa: PLR0917 (AlgoPerf's signature)
     workload: spec.Workload,
     current_param_container: spec.ParameterContainer,
     current_params_types: spec.ParameterTypeTree,
@@ -79,7 +79,7 @@ def update_params(
     return (tree, update_fn), params, model_state
 
 
-def data_selection(
+def data_selection(  # noqa: PLR0917 (AlgoPerf's signature)
     workload,
     input_queue,
     optimizer_state,

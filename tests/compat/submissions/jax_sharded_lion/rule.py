@@ -11,8 +11,6 @@ def direction(momentum, gradient):
 
 def updated(params, momentum, gradients, rate):
     """Give the new parameters and momentum."""
-    params = jax.tree.map(
-        lambda p, m, g: p - rate * direction(m, g), params, momentum, gradients
-    )
+    params = jax.tree.map(lambda p, m, g: p - rate * direction(m, g), params, momentum, gradients)
     momentum = jax.tree.map(lambda m, g: 0.99 * m + 0.01 * g, momentum, gradients)
     return params, momentum

@@ -1,4 +1,4 @@
-"""Nesterov momentum for torch in AlgoPerf's five functions (v0.6 names), with every optional one."""
+"""Nesterov momentum for torch in AlgoPerf's five functions (v0.6), with the optional ones."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ def init_optimizer_state(
     }
 
 
-def update_params(
+def update_params(  # noqa: PLR0917 (AlgoPerf's signature)
     workload: spec.Workload,
     current_param_container: spec.ParameterContainer,
     current_params_types: spec.ParameterTypeTree,
@@ -99,7 +99,7 @@ def update_params(
     return optimizer_state, current_param_container, new_model_state
 
 
-def prepare_for_eval(
+def prepare_for_eval(  # noqa: PLR0917 (AlgoPerf's signature)
     workload,
     current_param_container,
     current_params_types,
@@ -115,7 +115,7 @@ def prepare_for_eval(
     return optimizer_state, current_param_container, model_state
 
 
-def data_selection(
+def data_selection(  # noqa: PLR0917 (AlgoPerf's signature)
     workload,
     input_queue,
     optimizer_state,
