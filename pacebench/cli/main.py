@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pacebench import __version__
 from pacebench.errors import PacebenchError
@@ -47,8 +47,18 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message with a suggestion and exit with code 2."""
-        sys.stderr.write(f"{self.prog}: {message}{self._suggestion(message)}; see {self.prog} --help\n")
+        text = f"{message}{self._suggestion(message)}; see {self.prog} --help"
+        sys.stderr.write(f"{self.prog}: {text}\n")
         sys.exit(EXIT_USAGE)
+
+    def parse_known_args(  # type: ignore[override]  # argparse has overloads
+        self, args: Any = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """Parse; what is left over is an error of this command, which knows its own options."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
 
     def _suggestion(self, message: str) -> str:
         known = [option for action in self._actions for option in action.option_strings]

@@ -106,7 +106,8 @@ def _finish(slot: Slot) -> tuple[Path, str]:
     process, folder = slot.process, slot.folder
     assert process is not None
     assert folder is not None
-    text = process.stderr.read().decode(errors="replace") if process.stderr else ""
+    with process:  # closes the pipe
+        text = process.stderr.read().decode(errors="replace") if process.stderr else ""
     slot.process = slot.folder = None
     lines = [line for line in text.splitlines() if line.strip()]
     return folder, lines[-1] if lines else f"exit code {process.returncode}"
@@ -123,3 +124,5 @@ def _stop(slots: Sequence[Slot]) -> None:
             process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
+        if process.stderr is not None:
+            process.stderr.close()
