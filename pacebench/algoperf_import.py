@@ -149,7 +149,8 @@ def _deviations(rules: Rules, place: TrialPlace, meta: Mapping[str, Any]) -> tup
         got = meta.get(f"workload.{name}", value)
         if got != value:
             found.append(f"{place.workload} ran with {name} {got} (rules: {value})")
-    return (*map(str, meta.get("deviations") or ()), *found)  # the first are of our exports
+    ours = meta.get("deviations")  # which only exports of ours have
+    return (*(map(str, ours) if isinstance(ours, list) else ()), *found)
 
 
 def _meta(place: TrialPlace, stated: TrialLogs) -> dict[str, Any]:

@@ -74,8 +74,15 @@ def run(args: argparse.Namespace) -> int:
         f"{counted(n[WARNING], 'warning')}, {n[SKIPPED]} skipped"
     )
     if not is_failed:
-        print(f"next: pacebench run {args.plugin} --workload digits --rules dev")
+        print(f"next: pacebench run {args.plugin} --workload digits --rules dev{_ruleset(args)}")
     return EXIT_FAILED if is_failed else 0
+
+
+def _ruleset(args: argparse.Namespace) -> str:
+    """Give the option that a submission without a search space needs."""
+    from pacebench.plugins import find_submission
+
+    return " --ruleset self" if find_submission(args.plugin).search_space is None else ""
 
 
 def _request(args: argparse.Namespace, scratch: Path) -> CheckRequest:

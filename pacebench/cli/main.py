@@ -37,6 +37,10 @@ a first leaderboard in three commands:
   pacebench score runs
   pacebench report runs --out site
 
+an optimizer of your own:
+  pacebench new my_optimizer
+  pacebench check ./my_optimizer
+
 exit codes: 0 fine, 1 something ran and failed (a trial, a check), 2 a mistake in the call or in
 its input, 130 interrupted
 """
@@ -51,9 +55,7 @@ class Parser(argparse.ArgumentParser):
         sys.stderr.write(f"{self.prog}: {text}\n")
         sys.exit(EXIT_USAGE)
 
-    def parse_known_args(  # type: ignore[override]  # argparse has overloads
-        self, args: Any = None, namespace: Any = None
-    ) -> tuple[Any, list[str]]:
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse; what is left over is an error of this command, which knows its own options."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:

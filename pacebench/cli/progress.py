@@ -38,7 +38,7 @@ def drain_with_progress(folders: Sequence[Path], slots: Sequence[Slot], out: Pat
         with bar, contextlib.closing(drain(waiting, slots)) as reports:
             for report in reports:
                 for folder, end in report.ended:
-                    bar.write(_line(folder, out, end))
+                    bar.write(_line(folder, end))
                     n_failed += end["reason"] in FAILURES
                     bar.update()
                 for folder, line in report.failed:
@@ -57,7 +57,7 @@ def drain_with_progress(folders: Sequence[Path], slots: Sequence[Slot], out: Pat
     return EXIT_FAILED if n_failed or unable else 0
 
 
-def _line(folder: Path, out: Path, end: dict[str, Any]) -> str:
+def _line(folder: Path, end: dict[str, Any]) -> str:
     plan = read_plan(folder)
     rows = RunStore(folder).rows()
     key = f"validation/{plan.rules.metric}"

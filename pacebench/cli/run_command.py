@@ -37,20 +37,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to run")
     what.add_argument("--workload", nargs="+", action="extend", metavar="NAME", help="workloads")
     what.add_argument("--suite", help="all workloads of a suite, like dev")
-    what.add_argument("--rules", default="algoperf-0.5", help="rule version or a .toml file (%(default)s)")
+    what.add_argument(
+        "--rules", default="algoperf-0.5", help="rule version or a .toml file (%(default)s)"
+    )
     what.add_argument("--ruleset", choices=("external", "self"), default="external")
-    what.add_argument("--space", type=Path, metavar="FILE", help="search space (JSON or TOML) to use")
+    what.add_argument(
+        "--space", type=Path, metavar="FILE", help="search space (JSON or TOML) to use"
+    )
     what.add_argument("--seed", type=int, default=0, help="seed of the whole plan (%(default)s)")
     how = parser.add_argument_group("where and on what")
     how.add_argument("--out", type=Path, default=Path("runs"), help="runs folder (%(default)s)")
     how.add_argument("--data-dir", type=Path, help="folder that holds the data sets")
-    how.add_argument("--jobs", type=int, default=1, help="trials at once, each on its own cores or GPUs")
+    how.add_argument(
+        "--jobs", type=int, default=1, help="trials at once, each on its own cores or GPUs"
+    )
     how.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
     how.add_argument("--devices", type=int, default=1, metavar="N", help="devices per trial")
-    how.add_argument("--compile", choices=("auto", "on", "off"), default="auto", help="torch.compile (auto: on a GPU)")
+    how.add_argument(
+        "--compile",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="torch.compile (auto: on a GPU)",
+    )
     how.add_argument("--clock", choices=("seconds", "steps"), default="seconds")
     how.add_argument("--checkpoint-period", type=float, default=600.0, metavar="SECONDS")
-    how.add_argument("--wall-limit", type=float, metavar="SECONDS", help="end a trial as hung after this")
+    how.add_argument(
+        "--wall-limit", type=float, metavar="SECONDS", help="end a trial as hung after this"
+    )
     less = parser.add_argument_group("for a try (the score then says that it is not a full score)")
     less.add_argument("--studies", type=int, metavar="N")
     less.add_argument("--trials", type=int, metavar="N")
@@ -62,7 +75,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="multiply budgets; auto: to this machine (see calibrate-machine)",
     )
     less.add_argument("--max-steps", type=int, metavar="N")
-    less.add_argument("--allow-partial-data", action="store_true", help="accept fewer rows than published")
+    less.add_argument(
+        "--allow-partial-data", action="store_true", help="accept fewer rows than published"
+    )
     parser.add_argument("--plan-only", action="store_true", help="write the plan, run nothing")
 
 
@@ -104,7 +119,8 @@ def _request(args: argparse.Namespace) -> StudyRequest:
     if not args.workload and not args.suite:
         raise PlanError("name what to run on: --workload NAME or --suite dev")
     workloads = [find_workload(name) for name in dict.fromkeys(args.workload or [])]
-    workloads += [w for w in (workloads_in_suite(args.suite) if args.suite else []) if w not in workloads]
+    in_suite = workloads_in_suite(args.suite) if args.suite else []
+    workloads += [w for w in in_suite if w not in workloads]
     space = read_space(args.space) if args.space else None
     resources = resources_for(
         args.device, jobs=args.jobs, n_devices=args.devices, compile_mode=args.compile

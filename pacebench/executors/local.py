@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class Progress:
     """Trials that could not run (disk, data, lock), with one line saying why."""
 
 
-def drain(folders: Sequence[Path], slots: Sequence[Slot]) -> Iterator[Progress]:
+def drain(folders: Sequence[Path], slots: Sequence[Slot]) -> Generator[Progress]:
     """Run the trials in `folders`, at most one per slot; stops them cleanly when closed.
 
     Trials that have ended already are not run again.
