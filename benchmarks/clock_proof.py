@@ -39,7 +39,7 @@ RUN_AHEAD = 4
 
 
 class SleepingDevice:
-    """A backend whose steps are queued at once and done one after the other by a sleeping thread."""
+    """A backend whose steps are queued at once and done in turn by a sleeping thread."""
 
     rank = 0
     n_ranks = 1

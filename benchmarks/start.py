@@ -50,7 +50,7 @@ SUBMISSIONS = {"torch": "adamw", "jax": "adamw_jax"}
 
 
 def launch(command: list[str], cwd: str) -> tuple[float, float]:
-    """Run a command; gives wall seconds and the largest resident size of any of its processes, GB."""
+    """Run a command; gives wall seconds and the largest resident GB of any of its processes."""
     start = time.monotonic()
     process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -75,7 +75,9 @@ def our_start(framework: str) -> tuple[float, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     for framework in SUBMISSIONS:
@@ -84,8 +86,9 @@ def main() -> None:
             ours.append(our_start(framework))
             bare.append(launch([sys.executable, "-c", BARE[framework]], "."))
         print(f"{framework}: launch to the end of the first step")
-        print(f"  seconds: {spread([s for s, _ in ours])}; a bare script: {spread([s for s, _ in bare])}")
-        print(f"  resident GB: {spread([m for _, m in ours])}; a bare script: {spread([m for _, m in bare])}")
+        for what, index in (("seconds", 0), ("resident GB", 1)):
+            ours_text, bare_text = (spread([m[index] for m in ms]) for ms in (ours, bare))
+            print(f"  {what}: {ours_text}; a bare script: {bare_text}")
 
 
 if __name__ == "__main__":

@@ -119,8 +119,8 @@ def _all_records(folder: Path, evaluations: Sequence[dict[str, Any]]) -> list[di
     """Give the rows of measurements.csv: evaluations, what the submission logged, a final row."""
     logged = []
     for line in whole_lines(folder / METRICS_FILE):
-        metrics = json.loads(line)
-        logged.append({logs.STEP: metrics.pop("step"), logs.PREEMPTIONS: 0, **metrics})
+        row = json.loads(line)
+        logged.append({**row["metrics"], logs.STEP: row["step"], logs.PREEMPTIONS: 0})
     final = {k: evaluations[-1][k] for k in (logs.SCORE, logs.STEP, logs.PREEMPTIONS)}
     return [*sorted([*evaluations, *logged], key=lambda record: record[logs.STEP]), final]
 

@@ -39,7 +39,7 @@ class Device(Protocol):
 
 
 class OneDevice:
-    """A device that has nothing queued and no other ranks: the clock's before a backend is bound."""
+    """A device with nothing queued and no other ranks: the clock's before a backend is bound."""
 
     def wait(self) -> None:
         """Return at once."""
@@ -70,7 +70,7 @@ class Clock:
         self._now = now
         self._section = Section.SET_UP
         self._since = now() if started_at is None else started_at
-        self._spent = {section: 0.0 for section in Section}
+        self._spent = dict.fromkeys(Section, 0.0)
         self.restore(spent or {})
 
     def restore(self, spent: Mapping[str, float]) -> None:

@@ -45,9 +45,7 @@ class TrainBatches:
         indices_B = np.concatenate(
             [self._order(e)[offsets_B[epochs_B == e]] for e in range(first, last + 1)]
         )
-        return self._source.read(
-            indices_B, example_seeds(self._example_seed, epochs_B, indices_B)
-        )
+        return self._source.read(indices_B, example_seeds(self._example_seed, epochs_B, indices_B))
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         if epoch not in self._orders:

@@ -110,7 +110,9 @@ def plan_from_json(text: str | bytes, where: str) -> TrialPlan:
     try:
         raw = json.loads(text)
     except ValueError as error:
-        raise PlanError(f"{where} is not valid JSON ({error}); delete its folder and run again") from error
+        raise PlanError(
+            f"{where} is not valid JSON ({error}); delete its folder and run again"
+        ) from error
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:
         raise PlanError(

@@ -13,11 +13,12 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pacebench.errors import SubmissionError, unknown_name
 from pacebench.spec import FRAMEWORKS, Submission, Workload
 
+Style = Literal["make", "algorithm"]
 ENTRY_POINTS = "pacebench"
 METADATA_FILE = "submission.toml"
 ALGOPERF_FILE = "submission.py"
@@ -181,16 +182,25 @@ def _from_metadata(folder: Path, raw: dict[str, Any]) -> list[Submission]:
         raise SubmissionError(
             f'{where} names no code: add a table [torch] or [jax] with make = "file:function"'
         )
-    found = []
+    found: list[Submission] = []
     for framework, table in tables:
         style, address = _entry(table, framework, where)
         full_name = name if not found else f"{name}_{framework}"
-        found.append(_submission(full_name, framework, style, address, folder, raw, where))
+        found.append(
+            Submission(
+                name=full_name,
+                framework=framework,
+                style=style,
+                source=folder,
+                address=address,
+                **_description(raw, where),
+            )
+        )
     return found
 
 
-def _entry(table: Any, framework: str, where: Path) -> tuple[str, str]:
-    styles = ("make", "algorithm")
+def _entry(table: Any, framework: str, where: Path) -> tuple[Style, str]:
+    styles: tuple[Style, ...] = ("make", "algorithm")
     if not isinstance(table, dict) or len(table) != 1 or not set(table) <= set(styles):
         raise SubmissionError(
             f'{where}: [{framework}] must hold exactly one of make = "file:function" (an '
@@ -202,10 +212,8 @@ def _entry(table: Any, framework: str, where: Path) -> tuple[str, str]:
     return style, address
 
 
-def _submission(
-    name: str, framework: str, style: Any, address: str, source: Path, raw: dict[str, Any], where: Path
-) -> Submission:
-    """Check the descriptive fields and put the value together."""
+def _description(raw: dict[str, Any], where: Path) -> dict[str, Any]:
+    """Check what metadata says beside the code; gives the fields of a Submission."""
     authors = raw.get("authors", [])
     if not isinstance(authors, list) or not all(isinstance(a, str) for a in authors):
         raise SubmissionError(f"{where}: authors must be a list of texts")
@@ -213,18 +221,13 @@ def _submission(
     for key, text in texts.items():
         if not isinstance(text, str):
             raise SubmissionError(f"{where}: {key} must be a text")
-    return Submission(
-        name=name,
-        framework=framework,
-        style=style,
-        source=source,
-        address=address,
-        search_space=raw.get("search_space"),
-        self_tuning=raw.get("self_tuning"),
-        batch_sizes=_batch_sizes(raw.get("batch_size", {}), where),
-        authors=tuple(authors),
+    return {
+        "search_space": raw.get("search_space"),
+        "self_tuning": raw.get("self_tuning"),
+        "batch_sizes": _batch_sizes(raw.get("batch_size", {}), where),
+        "authors": tuple(authors),
         **texts,
-    )
+    }
 
 
 def _batch_sizes(raw: Any, where: Path) -> dict[str, int]:
@@ -252,6 +255,7 @@ def _read_file(path: Path) -> Submission:
     metadata = path.with_suffix(".toml")
     raw = _read_toml(metadata) if metadata.is_file() else {}
     framework = framework_of([path])
+    style: Style
     if "make" in functions:
         style, address = "make", f"{path.stem}:make"
     elif {"init", "step"} <= functions:
@@ -262,7 +266,14 @@ def _read_file(path: Path) -> Submission:
             "AlgoPerf's update_params"
         )
     name = _checked_name(raw.get("name", path.stem), path)
-    return _submission(name, framework, style, address, path, raw, metadata)
+    return Submission(
+        name=name,
+        framework=framework,
+        style=style,
+        source=path,
+        address=address,
+        **_description(raw, metadata),
+    )
 
 
 def _algoperf(folder: Path, path: Path) -> Submission:

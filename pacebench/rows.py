@@ -1,7 +1,8 @@
 """The rows a trial writes: names of files and fields that runs and scoring share.
 
-A trial folder is RUNS/<rules>/<ruleset>_tuning/<submission>/study_<k>/<workload>_<framework>/trial_<i>
-with trial.json (the plan), rows.jsonl (one EvalRow a line), timing.jsonl, meta.json, end.json.
+A trial folder lies below the runs folder at
+<rules>/<ruleset>_tuning/<submission>/study_<k>/<workload>_<framework>/trial_<i> and holds
+trial.json (the plan), rows.jsonl (one EvalRow a line), timing.jsonl, meta.json and end.json.
 """
 
 from __future__ import annotations

@@ -57,5 +57,6 @@ def example_seeds(
 
 def uniform(seeds_B: NDArray[np.uint64], stream: int) -> NDArray[np.float64]:
     """Give the `stream`-th uniform number in [0, 1) of every example's seed; shape [B]."""
-    bits = mix(seeds_B + np.uint64(stream + 1) * _GOLDEN)
+    offset = np.full(1, stream + 1, np.uint64) * _GOLDEN  # arrays wrap around, scalars warn
+    bits = mix(seeds_B + offset)
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -45,7 +45,7 @@ class RunStore:
 
     def append_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append what a submission logged at `step`."""
-        self._append(METRICS_FILE, json.dumps({"step": step, **metrics}))
+        self._append(METRICS_FILE, json.dumps({"step": step, "metrics": dict(metrics)}))
 
     def rows(self) -> list[EvalRow]:
         """Read the rows written so far; a last line cut off by a crash does not count."""
@@ -174,7 +174,7 @@ class RunStore:
         self._guard(write)
         return path
 
-    def _guard(self, write: Callable[[], None]) -> None:
+    def _guard(self, write: Callable[[], object]) -> None:
         """Run a write; a full or unwritable disk becomes a StoreError that says what to do."""
         try:
             write()

@@ -130,7 +130,8 @@ def _set_limits(
     """Show what is near the target; diverged and first values may lie outside."""
     facts = trials.iloc[0]
     best = [rows_of[i] for i in trials.index[trials["is_best"]] if i in rows_of]
-    values = np.array([v for rows in best for v in rows["validation"] if math.isfinite(v)])
+    late = [rows["validation"].iloc[len(rows) // 4 :] for rows in best]  # the start is far below
+    values = np.array([v for column in late for v in column if math.isfinite(v)])
     values = np.append(np.clip(values, -1e30, 1e30), facts["target"])
     low, high = float(values.min()), float(values.max())
     if facts["larger_is_better"]:

@@ -1,6 +1,6 @@
 """A trial on the fake device that kills itself (SIGKILL) inside its n-th write to the disk.
 
-    python -m tests.killed_child FOLDER N
+python -m tests.killed_child FOLDER N
 """
 
 from __future__ import annotations

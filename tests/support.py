@@ -139,8 +139,8 @@ def open_trial(
             rank=r,
             n_ranks=n,
         ),
-        log=lambda step, metrics: store.append_metrics(step, metrics),
-        charged_seconds=lambda step: clock.charged(step),
+        log=store.append_metrics,
+        charged_seconds=clock.charged,
         rank=rank,
     )
     backend = resolve(BACKENDS[plan.framework])(binding)
@@ -250,9 +250,7 @@ def fake_trial(plan: TrialPlan, backend: FakeBackend, folder: Path) -> Trial:
     unit: Any = plan.clock
     clock = Clock(unit=unit, now=backend.time)
     clock.device = backend
-    split: Source = ArraySource(
-        inputs=np.zeros((10, 1), np.float32), targets=np.ones(10, np.int64)
-    )
+    split: Source = ArraySource(inputs=np.zeros((10, 1), np.float32), targets=np.ones(10, np.int64))
     names = ("train", "eval_train", "validation", "test")
     return Trial(
         plan=dataclasses.replace(plan, eval_batch_size=10),

@@ -24,9 +24,11 @@ arrays = hnp.arrays(
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | arrays
 trees = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=3)
-    | st.lists(inner, max_size=3).map(tuple)
-    | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3)
+    ),
     max_leaves=10,
 )
 
@@ -43,16 +45,16 @@ def same(left: Any, right: Any) -> bool:
         return list(left) == list(right) and all(same(left[k], right[k]) for k in left)
     if isinstance(left, list | tuple):
         pairs = zip(left, right, strict=False)
-        return type(left) is type(right) and len(left) == len(right) and all(same(*p) for p in pairs)
+        return (
+            type(left) is type(right) and len(left) == len(right) and all(same(*p) for p in pairs)
+        )
     if isinstance(left, float) and math.isnan(left):
         return isinstance(right, float) and math.isnan(right)
     return type(left) is type(right) and bool(left == right)
 
 
 @given(tree=trees)
-def test_any_tree_comes_back_as_it_was(
-    tree: Any, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_any_tree_comes_back_as_it_was(tree: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("tree") / "state.npz"
     save_tree(path, tree)
     assert same(load_tree(path), tree)

@@ -50,7 +50,9 @@ def pacebench(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]
     )
 
 
-def run(tmp_path: Path, *plugins: Path, options: tuple[str, ...] = ()) -> tuple[int, dict[str, dict]]:
+def run(
+    tmp_path: Path, *plugins: Path, options: tuple[str, ...] = ()
+) -> tuple[int, dict[str, dict]]:
     """Run plugins on digits for five steps; gives the exit code and how each ended."""
     limits = ("--trials", "1", "--max-steps", "5", "--rules", "dev", "--workload", "digits")
     done = pacebench("run", *plugins, *limits, *options, cwd=tmp_path)
@@ -63,12 +65,20 @@ def run(tmp_path: Path, *plugins: Path, options: tuple[str, ...] = ()) -> tuple[
 
 
 STEP_BODIES = {
-    "raises": ("    raise RuntimeError('no <b>good</b>')\n", "error", "RuntimeError: no <b>good</b>"),
+    "raises": (
+        "    raise RuntimeError('no <b>good</b>')\n",
+        "error",
+        "RuntimeError: no <b>good</b>",
+    ),
     "exits": ("    import sys; sys.exit(3)\n", "error", "SystemExit: 3"),
     "leaves": ("    import os; os._exit(7)\n", "error", "exit code [7]"),
     "kills_itself": ("    import os; os.kill(os.getpid(), 9)\n", "killed", "SIGKILL"),
     "runs_out_of_memory": ("    torch.zeros(10**15)\n", "out_of_memory", "can't allocate memory"),
-    "needs_a_hyperparameter": ("    run.hparams.learning_rate\n", "error", "unknown hyperparameter"),
+    "needs_a_hyperparameter": (
+        "    run.hparams.learning_rate\n",
+        "error",
+        "unknown hyperparameter",
+    ),
 }
 
 

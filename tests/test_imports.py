@@ -98,7 +98,9 @@ def test_the_loop_scoring_and_reports_name_no_workload_and_no_framework() -> Non
     from pacebench.plugins import all_workloads
 
     files = [p for p in FILES if relative(p).startswith(("scoring/", "reports/"))]
-    files += [REPOSITORY / "pacebench" / f"{n}.py" for n in ("trial", "evaluate", "limits", "clock")]
+    files += [
+        REPOSITORY / "pacebench" / f"{n}.py" for n in ("trial", "evaluate", "limits", "clock")
+    ]
     words = {*all_workloads(), "torch", "jax", "flax"}
     for path in files:
         for node in ast.walk(ast.parse(path.read_bytes())):

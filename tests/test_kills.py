@@ -61,7 +61,11 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
 @pytest.fixture(scope="module")
 def long_plan() -> list:
     return draw(
-        find_submission("adamw"), trials=1, clock="steps", max_steps=120, checkpoint_period_seconds=0.0
+        find_submission("adamw"),
+        trials=1,
+        clock="steps",
+        max_steps=120,
+        checkpoint_period_seconds=0.0,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from typing import Any
 
@@ -16,9 +17,7 @@ from tests.support import PLAN, RULES
 
 
 def limits(*, budget: float = 10.0, eval_period: float = 1.0, **rules: Any) -> Limits:
-    return Limits(
-        rules=dataclasses.replace(RULES, **rules), budget=budget, eval_period=eval_period
-    )
+    return Limits(rules=dataclasses.replace(RULES, **rules), budget=budget, eval_period=eval_period)
 
 
 def row(step: int, value: float, *, test: float = 0.0, loss: float = 1.0) -> EvalRow:
@@ -43,14 +42,20 @@ def test_version_05_stops_past_the_budget_without_an_evaluation() -> None:
 
 def test_version_05_makes_an_evaluation_that_is_due_past_the_budget() -> None:
     rule = limits(**V05)
-    assert rule.next_action(step=9, charged=10.2, last_eval=9.0, is_finished=False) is Action.EVALUATE
+    assert (
+        rule.next_action(step=9, charged=10.2, last_eval=9.0, is_finished=False) is Action.EVALUATE
+    )
     assert rule.evaluates_at(10.2)
 
 
 def test_version_06_trains_past_the_budget_up_to_the_next_evaluation_which_it_drops() -> None:
     rule = limits(**V06)
-    assert rule.next_action(step=9, charged=10.2, last_eval=9.5, is_finished=False) is Action.CONTINUE
-    assert rule.next_action(step=9, charged=10.5, last_eval=9.5, is_finished=False) is Action.EVALUATE
+    assert (
+        rule.next_action(step=9, charged=10.2, last_eval=9.5, is_finished=False) is Action.CONTINUE
+    )
+    assert (
+        rule.next_action(step=9, charged=10.5, last_eval=9.5, is_finished=False) is Action.EVALUATE
+    )
     assert not rule.evaluates_at(10.5)
 
 
@@ -145,6 +150,6 @@ def test_a_run_of_any_step_times_keeps_the_rules(
             if rule.stop_reason([row(step, 0.0)], charged=charged, is_finished=False):
                 break
     assert evals or step_seconds[0] >= budget
-    gaps = [b - a for a, b in zip(evals[:-1], evals[1:], strict=True)]
+    gaps = [b - a for a, b in itertools.pairwise(evals)]
     assert all(g >= eval_period for g in gaps[:-1])
     assert max_steps is None or last_step <= max_steps

@@ -136,8 +136,27 @@ def algorithm_of(candidate: Any, where: str) -> Algorithm:
         )
     if (getattr(candidate, "save", None) is None) != (getattr(candidate, "restore", None) is None):
         raise SubmissionError(f"{where} must have both save and restore, or neither")
-    names = ("init", "step", "prepare_eval", "save", "restore")
-    return Algorithm(**{name: getattr(candidate, name, None) for name in names})
+    optional = ("prepare_eval", "save", "restore")
+    return Algorithm(
+        init=candidate.init,
+        step=candidate.step,
+        **{name: getattr(candidate, name, None) for name in optional},
+    )
+
+
+class PositionedBatches(Protocol):
+    """Endless batches that can be taken up at any position."""
+
+    position: int
+    """How many batches were handed out."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Go through the batches."""
+        ...
+
+    def __next__(self) -> Batch:
+        """Give the next batch."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,7 +169,7 @@ class Binding:
     """Imports the submission and gives it as a level-2 algorithm of the framework."""
     example: Batch
     """A batch of `eval_batch_size` or fewer examples in numpy, for shapes."""
-    open_batches: Callable[[int, int], Iterator[Batch]]
+    open_batches: Callable[[int, int], PositionedBatches]
     """open_batches(rank, n_ranks): this rank's slices of the global batches, in numpy."""
     log: Callable[[int, Mapping[str, float]], None]
     charged_seconds: Callable[[int], float]

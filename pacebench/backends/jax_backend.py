@@ -15,6 +15,7 @@ from pacebench.backends.base import (
     RUN_AHEAD_STEPS,
     Binding,
     Hyperparameters,
+    PositionedBatches,
     Run,
     parameter_view,
 )
@@ -114,7 +115,7 @@ class JaxBackend:
             state = self._algorithm.save(self.run, self._state)
         else:
             state = leaves_of(self._state)
-        return {"state": state, "position": self._numpy_batches.position}  # type: ignore[attr-defined] (TrainBatches)
+        return {"state": state, "position": self._numpy_batches.position}
 
     def load_state(self, tree: Any) -> None:
         """Take up what `save_state` gave, in the structure of the fresh state."""
@@ -122,7 +123,7 @@ class JaxBackend:
             self._state = self._algorithm.restore(self.run, self._state, tree["state"])
         else:
             self._state = restored(self._state, tree["state"])
-        self._numpy_batches.position = tree["position"]  # type: ignore[attr-defined] (TrainBatches)
+        self._numpy_batches.position = tree["position"]
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether memory ran out, on the device or the host."""
@@ -168,9 +169,7 @@ class JaxBackend:
             all_reduce=lambda x: x,
             log=lambda metrics: binding.log(self.run.step, metrics),
             seconds_used=lambda: binding.charged_seconds(self.run.step),
-            seconds_left=lambda: (
-                plan.rules.budget_seconds - binding.charged_seconds(self.run.step)
-            ),
+            seconds_left=lambda: plan.rules.budget_seconds - binding.charged_seconds(self.run.step),
         )
 
     def _init_model(self, example: Batch) -> tuple[Any, Any]:
@@ -182,7 +181,7 @@ class JaxBackend:
         variables = jax.device_put(variables, self._replicated)
         return variables.pop("params"), variables
 
-    def _forward(
+    def _forward(  # noqa: PLR0913 (a model call's switches, all by keyword)
         self,
         params: Any,
         model_state: Any,
@@ -223,12 +222,14 @@ class JaxBackend:
             "per_example": loss.per_example,
         }
 
-    def _on_devices(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+    def _on_devices(self, batches: PositionedBatches) -> Iterator[Batch]:
         for batch in batches:
             yield jax.device_put(batch, self._by_batch)
 
     def _check_state(self) -> None:
-        if not isinstance(self._state, Mapping) or not {"params", "model_state"} <= set(self._state):
+        if not isinstance(self._state, Mapping) or not {"params", "model_state"} <= set(
+            self._state
+        ):
             raise SubmissionError(
                 "a level-2 jax submission's state must be a dict with 'params' and 'model_state', "
                 "which are evaluated"
@@ -250,9 +251,7 @@ def _open_devices(plan: TrialPlan) -> Mesh:
     devices = jax.local_devices()
     if len(devices) < plan.n_devices:
         raise PlanError(f"the plan asks for {plan.n_devices} devices, jax finds {len(devices)}")
-    return Mesh(
-        np.array(devices[: plan.n_devices]), ("batch",), axis_types=(AxisType.Auto,)
-    )
+    return Mesh(np.array(devices[: plan.n_devices]), ("batch",), axis_types=(AxisType.Auto,))
 
 
 @partial(jax.jit, donate_argnums=())
@@ -279,4 +278,4 @@ def _pad_batch(batch: Batch, n_padding: int) -> Batch:
     """Repeat the last example `n_padding` times, so that the batch divides over the devices."""
     if n_padding == 0:
         return batch
-    return jax.tree.map(lambda a: np.concatenate([a, np.repeat(a[-1:], n_padding, 0)]), batch)  # type: ignore[no-any-return]
+    return jax.tree.map(lambda a: np.concatenate([a, np.repeat(a[-1:], n_padding, 0)]), batch)

@@ -6,10 +6,10 @@ Letters: B batch, C channels. Initialisers follow flax's, since AlgoPerf's targe
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.distributed
-import torch.distributed.nn.functional
 from torch import nn
 from torch.nn import functional
 
@@ -137,6 +137,24 @@ def dense(n_in: int, n_out: int) -> nn.Linear:
     return layer
 
 
+class _SumOverRanks(torch.autograd.Function):
+    """The sum over ranks; every rank's gradient adds to the gradient of every rank's input."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:  # noqa: ARG004 (autograd's signature)
+        """Add up a copy."""
+        total = x.detach().clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:  # noqa: ARG004 (the same)
+        """Add up the gradients of all ranks."""
+        total = gradients[0].clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+
 def _is_distributed() -> bool:
     return torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1
 
@@ -147,7 +165,7 @@ def _global_moments(x_BC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     count = x_BC.new_tensor([x_BC.numel() // x_BC.shape[1]])
     sums = torch.cat([x_BC.sum(axes), (x_BC * x_BC).sum(axes), count])
     if _is_distributed():
-        sums = torch.distributed.nn.functional.all_reduce(sums)
+        sums = _SumOverRanks.apply(sums)
     n_channels = x_BC.shape[1]
     mean_C = sums[:n_channels] / sums[-1]
     square_C = sums[n_channels:-1] / sums[-1]

@@ -82,7 +82,9 @@ def _softmax_cross_entropy(call: _Call) -> LossValue:
     is_soft = targets.ndim == logits_UC.ndim
     _check_shape("targets", targets.shape, logits_UC.shape if is_soft else logits_UC.shape[:-1])
     weights_U = _unit_weights(call.mask, logits_UC[..., 0])
-    targets = _where_valid(weights_U[..., None] if is_soft and weights_U is not None else weights_U, targets)
+    targets = _where_valid(
+        weights_U[..., None] if is_soft and weights_U is not None else weights_U, targets
+    )
     n_classes = logits_UC.shape[-1]
     loss_U = functional.cross_entropy(
         logits_UC.reshape(-1, n_classes),
@@ -110,7 +112,9 @@ def _regression(call: _Call, penalty: Callable[[torch.Tensor], torch.Tensor]) ->
     outputs_BN = _flat(call.outputs)
     _check_shape("targets", call.targets.shape, call.outputs.shape)
     weights_B = _unit_weights(call.mask, outputs_BN[:, 0])
-    targets_BN = _where_valid(None if weights_B is None else weights_B[:, None], _flat(call.targets))
+    targets_BN = _where_valid(
+        None if weights_B is None else weights_B[:, None], _flat(call.targets)
+    )
     return _masked(penalty(outputs_BN - targets_BN).mean(dim=1), weights_B)
 
 

@@ -1,4 +1,4 @@
-"""The standard training step around a level-1 torch submission: an optimizer, perhaps a schedule."""
+"""The standard training step around a level-1 torch submission: an optimizer and a schedule."""
 
 from __future__ import annotations
 
@@ -70,8 +70,6 @@ def _step(run: Run, state: dict[str, Any], batches: Iterator[Batch]) -> dict[str
 @torch.no_grad()
 def clip_gradients(gradients: list[torch.Tensor], max_norm: float) -> None:
     """Scale all gradients so that their global norm is at most `max_norm`, in place."""
-    norm = torch.linalg.vector_norm(
-        torch.stack([torch.linalg.vector_norm(g) for g in gradients])
-    )
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
     factor = (max_norm / (norm + GRAD_NORM_EPSILON)).clamp(max=1.0)
     torch._foreach_mul_(gradients, factor)

@@ -15,6 +15,7 @@ from pacebench.backends.base import (
     RUN_AHEAD_STEPS,
     Binding,
     Hyperparameters,
+    PositionedBatches,
     Run,
     parameter_view,
 )
@@ -106,7 +107,7 @@ class TorchBackend:
         return {
             "model": tree_of(self._model.state_dict(), "model"),
             "state": state,
-            "position": self._numpy_batches.position,  # type: ignore[attr-defined] (TrainBatches)
+            "position": self._numpy_batches.position,
         }
 
     def load_state(self, tree: Any) -> None:
@@ -118,7 +119,7 @@ class TorchBackend:
             self._state = self._algorithm.restore(self.run, self._state, tree["state"])
         else:
             self._state = restored(self._state, tree["state"])
-        self._numpy_batches.position = tree["position"]  # type: ignore[attr-defined] (TrainBatches)
+        self._numpy_batches.position = tree["position"]
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether memory ran out, on the device or the host."""
@@ -146,7 +147,7 @@ class TorchBackend:
         params = dict(self._model.named_parameters())
         outputs = workload.output_parameters["torch"]
         parameters = parameter_view(params, torch_kind, outputs)
-        run = Run(
+        return Run(
             workload=workload.name,
             framework="torch",
             hparams=Hyperparameters(plan.hyperparameters),
@@ -167,11 +168,8 @@ class TorchBackend:
             all_reduce=ranks.sum_over_ranks,
             log=lambda metrics: binding.log(self.run.step, metrics),
             seconds_used=lambda: binding.charged_seconds(self.run.step),
-            seconds_left=lambda: (
-                plan.rules.budget_seconds - binding.charged_seconds(self.run.step)
-            ),
+            seconds_left=lambda: plan.rules.budget_seconds - binding.charged_seconds(self.run.step),
         )
-        return run
 
     def _forward(
         self,
@@ -229,7 +227,11 @@ def to_device(value: Any, device: torch.device) -> Any:
 def to_numpy(value: Any) -> Any:
     """Bring tensors (in dicts and tuples) to numpy."""
     if isinstance(value, torch.Tensor):
-        return value.detach().float().cpu().numpy() if value.is_floating_point() else value.cpu().numpy()
+        return (
+            value.detach().float().cpu().numpy()
+            if value.is_floating_point()
+            else value.cpu().numpy()
+        )
     if isinstance(value, Mapping):
         return {k: to_numpy(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -237,7 +239,7 @@ def to_numpy(value: Any) -> Any:
     return np.asarray(value)
 
 
-def _on_device(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+def _on_device(batches: PositionedBatches, device: torch.device) -> Iterator[Batch]:
     for batch in batches:
         yield to_device(batch, device)
 

@@ -17,6 +17,7 @@ from pacebench.plan import TrialPlan
 from pacebench.rows import Reason
 from pacebench.spec import Batch, LossValue, Partial, Workload
 from pacebench.trial import Progress, Trial, resume, run_trial
+from tests.contracts.compilations import compilations_during
 from tests.contracts.table import CASES, Case
 from tests.support import library_plan, open_trial, with_rules
 
@@ -74,9 +75,7 @@ def test_metrics_do_not_depend_on_the_batch_size(case: Case, tmp_path: Path) -> 
     workload = dataclasses.replace(case.workload, metric=MedianMargin())
     trial = dataclasses.replace(opened(case, tmp_path), workload=workload)
     for metric in (case.workload.metric, MedianMargin()):
-        results = [
-            evaluate(trial.backend, metric, trial.sources, size) for size in (64, 96, 1000)
-        ]
+        results = [evaluate(trial.backend, metric, trial.sources, size) for size in (64, 96, 1000)]
         for other in results[1:]:
             assert other == pytest.approx(results[0], rel=1e-5, abs=1e-6)
 
@@ -93,35 +92,28 @@ def test_evaluation_leaves_training_alone(case: Case, tmp_path: Path) -> None:
 def test_nothing_recompiles_after_step_2(case: Case, tmp_path: Path) -> None:
     if case.framework != "jax":
         pytest.skip("torch compiles on a GPU only; there the test machine has none")
-    import jax
-
     trial = opened(case, tmp_path)
-    for step in (1, 2):
-        trial.backend.step(step)
-    measure(trial, case)
-    compiled: list[str] = []
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda event, *_, **__: compiled.append(event)
-    )
-    try:
-        for step in (3, 4, 5):
+
+    def step_and_measure(steps: tuple[int, ...]) -> None:
+        for step in steps:
             trial.backend.step(step)
         measure(trial, case)
         trial.backend.wait()
-        seen = [e for e in compiled if "compile" in e]
-        jax.jit(lambda x: x + case.n_steps)(1.0)  # what a compilation looks like to the listener
-        assert len([e for e in compiled if "compile" in e]) > len(seen)
-    finally:
-        jax.monitoring.clear_event_listeners()
-    assert seen == []
+
+    step_and_measure((1, 2))
+    assert compilations_during(lambda: step_and_measure((3, 4, 5))) == []
 
 
 def test_every_parameter_is_float32_and_has_a_kind(case: Case, tmp_path: Path) -> None:
     run = opened(case, tmp_path).backend.run
     sizes = [int(np.prod(p.value.shape)) for p in run.parameters.values()]
     assert sum(sizes) == case.n_parameters
-    assert {str(p.value.dtype).removeprefix("torch.") for p in run.parameters.values()} == {"float32"}
-    assert sum(p.is_output for p in run.parameters.values()) == 2  # the last layer's matrix and bias
+    assert {str(p.value.dtype).removeprefix("torch.") for p in run.parameters.values()} == {
+        "float32"
+    }
+    assert (
+        sum(p.is_output for p in run.parameters.values()) == 2
+    )  # the last layer's matrix and bias
     assert set(run.parameters) >= set(case.workload.output_parameters[case.framework])
 
 
@@ -157,9 +149,7 @@ def trial_seed(trial: Trial) -> Any:
 
 
 def measure(trial: Trial, case: Case) -> dict[str, float]:
-    return evaluate(
-        trial.backend, case.workload.metric, trial.sources, trial.plan.eval_batch_size
-    )
+    return evaluate(trial.backend, case.workload.metric, trial.sources, trial.plan.eval_batch_size)
 
 
 def flatten(tree: Any) -> Any:

@@ -32,8 +32,7 @@ class ShiftedDigits:
         # All nine shifts of every image, so that reading is one lookup: [9, N, P].
         self._shifted_SNP = np.stack(
             [
-                padded[:, 1 + dy : 1 + dy + N_SIDE, 1 + dx : 1 + dx + N_SIDE]
-                .reshape(self.size, -1)
+                padded[:, 1 + dy : 1 + dy + N_SIDE, 1 + dx : 1 + dx + N_SIDE].reshape(self.size, -1)
                 for dy, dx in _NEIGHBOURS
             ]
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ class Perceptron(nn.Module):
         super().__init__()
         widths = (config.n_inputs, *config.n_hidden, config.n_classes)
         self.layers = nn.ModuleList(
-            dense(n_in, n_out) for n_in, n_out in zip(widths[:-1], widths[1:], strict=True)
+            dense(n_in, n_out) for n_in, n_out in itertools.pairwise(widths)
         )
 
     def forward(self, batch: Batch, mode: Mode) -> torch.Tensor:  # noqa: ARG002 (no dropout, no norm)

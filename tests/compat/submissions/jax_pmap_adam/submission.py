@@ -33,7 +33,7 @@ def init_optimizer_state(workload, model_params, model_state, hyperparameters, r
     static_broadcasted_argnums=(0, 1),
     donate_argnums=(2, 3, 4),
 )
-def pmapped_step(workload, update_fn, model_state, optimizer_state, params, batch, rng):  # noqa: PLR0917
+def pmapped_step(workload, update_fn, model_state, optimizer_state, params, batch, rng):
     def summed_loss(params):
         logits, new_model_state = workload.model_fn(
             params, batch, model_state, spec.ForwardPassMode.TRAIN, rng, update_batch_norm=True
@@ -56,7 +56,7 @@ def pmapped_step(workload, update_fn, model_state, optimizer_state, params, batc
     return optimizer_state, params, new_model_state, summed / n_valid
 
 
-def update_params(  # noqa: PLR0917 (AlgoPerf's signature)
+def update_params(
     workload: spec.Workload,
     current_param_container: spec.ParameterContainer,
     current_params_types: spec.ParameterTypeTree,
@@ -79,7 +79,7 @@ def update_params(  # noqa: PLR0917 (AlgoPerf's signature)
     return (tree, update_fn), params, model_state
 
 
-def data_selection(  # noqa: PLR0917 (AlgoPerf's signature)
+def data_selection(
     workload,
     input_queue,
     optimizer_state,

@@ -22,7 +22,7 @@ def init_optimizer_state(workload, model_params, model_state, hyperparameters, r
     return {"momentum": zeros, "count": jnp.zeros((), jnp.int32)}, None
 
 
-def _train_step(workload, model_state, optimizer_state, params, batch, rng, rate):  # noqa: PLR0917
+def _train_step(workload, model_state, optimizer_state, params, batch, rng, rate):
     def mean_loss(params):
         logits, new_model_state = workload.model_fn(
             params,
@@ -60,7 +60,7 @@ def _jitted():
     )
 
 
-def update_params(  # noqa: PLR0917 (AlgoPerf's signature)
+def update_params(
     workload,
     current_param_container,
     current_params_types,
@@ -84,7 +84,7 @@ def update_params(  # noqa: PLR0917 (AlgoPerf's signature)
     return (tree, None), params, model_state
 
 
-def prepare_for_eval(  # noqa: PLR0917 (AlgoPerf's signature)
+def prepare_for_eval(
     workload,
     current_param_container,
     current_params_types,
@@ -99,7 +99,7 @@ def prepare_for_eval(  # noqa: PLR0917 (AlgoPerf's signature)
     return optimizer_state, current_param_container, model_state
 
 
-def data_selection(  # noqa: PLR0917 (AlgoPerf's signature)
+def data_selection(
     workload,
     input_queue,
     optimizer_state,

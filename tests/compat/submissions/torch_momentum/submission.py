@@ -51,7 +51,7 @@ def init_optimizer_state(
     }
 
 
-def update_params(  # noqa: PLR0917 (AlgoPerf's signature)
+def update_params(
     workload: spec.Workload,
     current_param_container: spec.ParameterContainer,
     current_params_types: spec.ParameterTypeTree,
@@ -99,7 +99,7 @@ def update_params(  # noqa: PLR0917 (AlgoPerf's signature)
     return optimizer_state, current_param_container, new_model_state
 
 
-def prepare_for_eval(  # noqa: PLR0917 (AlgoPerf's signature)
+def prepare_for_eval(
     workload,
     current_param_container,
     current_params_types,
@@ -115,7 +115,7 @@ def prepare_for_eval(  # noqa: PLR0917 (AlgoPerf's signature)
     return optimizer_state, current_param_container, model_state
 
 
-def data_selection(  # noqa: PLR0917 (AlgoPerf's signature)
+def data_selection(
     workload,
     input_queue,
     optimizer_state,

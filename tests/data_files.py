@@ -1,0 +1,53 @@
+"""Small learnable data sets in the real on-disk formats."""
+
+from __future__ import annotations
+
+import gzip
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def bands(n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Give `n` grey images [28, 28] of ten classes: class k is a bright band at row 2k + 4."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 10, n)
+    images = generator.integers(0, 3, (n, 28, 28))
+    for row in (4, 5):
+        images[np.arange(n), 2 * labels + row] = generator.integers(100, 256, (n, 28))
+    return images.astype(np.uint8), labels
+
+
+def colours(n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Give `n` images [3, 32, 32] of ten classes: each class is a colour, with noise."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 10, n)
+    levels = np.random.default_rng(0).integers(30, 226, (10, 3, 1, 1))
+    images = levels[labels] + generator.integers(-20, 20, (n, 3, 32, 32))
+    return images.astype(np.uint8), labels
+
+
+def write_mnist(folder: Path, n_train: int = 600, n_test: int = 100) -> None:
+    """Write the four idx files of mnist."""
+    for name, n, seed in (("train", n_train, 1), ("t10k", n_test, 2)):
+        images, labels = bands(n, seed)
+        head = struct.pack(">4i", 2051, n, 28, 28)
+        (folder / f"{name}-images-idx3-ubyte.gz").write_bytes(
+            gzip.compress(head + images.tobytes())
+        )
+        head = struct.pack(">2i", 2049, n)
+        body = labels.astype(np.uint8).tobytes()
+        (folder / f"{name}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(head + body))
+
+
+def write_cifar(folder: Path, n_train: int = 500, n_test: int = 60) -> None:
+    """Write the batch files of CIFAR-10, all training rows in the first."""
+    target = folder / "cifar-10-batches-py"
+    target.mkdir()
+    for name, n, seed in (("data_batch_1", n_train, 1), ("test_batch", n_test, 2)):
+        images, labels = colours(n, seed)
+        content = {b"data": images.reshape(n, -1), b"labels": [int(x) for x in labels]}
+        (target / name).write_bytes(pickle.dumps(content, protocol=2))
