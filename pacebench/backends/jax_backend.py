@@ -245,7 +245,8 @@ def _open_devices(plan: TrialPlan) -> Mesh:
     """Choose the devices before jax starts them; raises PlanError if there are too few."""
     if plan.device == "cpu":
         jax.config.update("jax_platforms", "cpu")
-        jax.config.update("jax_num_cpu_devices", plan.n_devices)
+        if plan.n_devices > 1:  # one is jax's own number, and a started jax refuses to be told
+            jax.config.update("jax_num_cpu_devices", plan.n_devices)
     if plan.rules.matmul_precision == "highest":
         jax.config.update("jax_default_matmul_precision", "highest")
     devices = jax.local_devices()

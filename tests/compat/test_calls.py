@@ -61,7 +61,8 @@ def prepare_for_eval(workload, current_param_container, current_params_types, mo
 """,
     )
     run_submission(source, plan_of(source), tmp_path / "run")
-    lines = [json.loads(s) for s in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    text = (tmp_path / "run" / "metrics.jsonl").read_text()
+    lines = [json.loads(line)["metrics"] for line in text.splitlines()]
     assert [line["updated"] for line in lines if "updated" in line] == list(range(12))
     assert [line["prepared"] for line in lines if "prepared" in line] == [1, 11, 12]
 
