@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from pacebench.seeds import Seed, example_seeds
 from pacebench.spec import Batch, Source
+
+ALIGNMENT_BYTES = 64  # of XLA's buffers on a CPU
 
 
 class TrainBatches:
@@ -37,15 +40,19 @@ class TrainBatches:
 
     def __next__(self) -> Batch:
         """Give the next batch: this rank's slice of the next global batch."""
-        start = self.position * self._batch_size
+        start = self.position * self._batch_size + self._slice.start
+        stop = start + self._slice.stop - self._slice.start
         self.position += 1
-        places_B = np.arange(start, start + self._batch_size)[self._slice]
-        epochs_B, offsets_B = np.divmod(places_B, self._source.size)
-        first, last = int(epochs_B[0]), int(epochs_B[-1])
-        indices_B = np.concatenate(
-            [self._order(e)[offsets_B[epochs_B == e]] for e in range(first, last + 1)]
-        )
-        return self._source.read(indices_B, example_seeds(self._example_seed, epochs_B, indices_B))
+        indices, seeds = [], []
+        while start < stop:  # once, but for a batch in which an epoch ends
+            epoch, offset = divmod(start, self._source.size)
+            part_B = self._order(epoch)[offset : offset + stop - start]
+            indices.append(part_B)
+            seeds.append(example_seeds(self._example_seed, epoch, part_B))
+            start += len(part_B)
+        if len(indices) == 1:
+            return self._source.read(indices[0], seeds[0])
+        return self._source.read(np.concatenate(indices), np.concatenate(seeds))
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         if epoch not in self._orders:
@@ -84,7 +91,21 @@ class ArraySource:
 
     def read(self, indices_B: NDArray[np.int64], seeds_B: NDArray[np.uint64]) -> Batch:  # noqa: ARG002 (nothing is drawn)
         """Give the rows at `indices_B` of every array."""
-        return {name: array[indices_B] for name, array in self._arrays.items()}
+        return {name: take_rows(array, indices_B) for name, array in self._arrays.items()}
+
+
+def take_rows(array: NDArray[Any], indices_B: NDArray[np.int64]) -> NDArray[Any]:
+    """Give the rows of `array` at `indices_B` (all below its length), as a new array.
+
+    It begins at a multiple of 64 bytes: what does not, jax copies once more on a CPU.
+    """
+    shape = (len(indices_B), *array.shape[1:])
+    n_bytes = math.prod(shape) * array.itemsize
+    buffer = np.empty(n_bytes + ALIGNMENT_BYTES, np.uint8)
+    start = -buffer.ctypes.data % ALIGNMENT_BYTES
+    rows = buffer[start : start + n_bytes].view(array.dtype).reshape(shape)
+    # With the default mode "raise", numpy would go through a buffer of its own.
+    return array.take(indices_B, axis=0, out=rows, mode="clip")
 
 
 def fixed_subset(size: int, count: int) -> NDArray[np.int64]:

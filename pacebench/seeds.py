@@ -46,13 +46,11 @@ def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
-def example_seeds(
-    seed: int, epochs_B: NDArray[np.int64], indices_B: NDArray[np.int64]
-) -> NDArray[np.uint64]:
+def example_seeds(seed: int, epoch: int, indices_B: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Give one seed per example, f(seed, epoch, index); shape [B], dtype uint64."""
-    base = mix(np.full(1, seed, np.uint64) + _GOLDEN)
-    by_epoch = mix(base + epochs_B.astype(np.uint64) * _GOLDEN)
-    return mix(by_epoch + (indices_B.astype(np.uint64) + np.uint64(1)) * _GOLDEN)
+    of_seed = mix(np.full(1, seed, np.uint64) + _GOLDEN)
+    of_epoch = mix(of_seed + np.full(1, epoch, np.uint64) * _GOLDEN)
+    return mix(of_epoch + (indices_B.astype(np.uint64) + np.uint64(1)) * _GOLDEN)
 
 
 def uniform(seeds_B: NDArray[np.uint64], stream: int) -> NDArray[np.float64]:

@@ -80,18 +80,23 @@ def run_trial(trial: Trial, progress: Progress) -> Reason | None:
 
 def _next_action(trial: Trial, limits: Limits, progress: Progress, is_finished: bool) -> Action:
     """Decide what follows a step; rank 0 decides for all."""
-    if trial.backend.n_ranks > 1 and trial.backend.rank > 0:
-        return Action(trial.backend.agree(None))
+    backend = trial.backend
+    if backend.n_ranks == 1:
+        return _own_action(trial, limits, progress, is_finished)
+    is_first = backend.rank == 0
+    action = _own_action(trial, limits, progress, is_finished) if is_first else None
+    return Action(backend.agree(action.value if action else None))
+
+
+def _own_action(trial: Trial, limits: Limits, progress: Progress, is_finished: bool) -> Action:
     if trial.is_interrupted() and not is_finished:
-        action = Action.INTERRUPT
-    else:
-        action = limits.next_action(
-            step=progress.step,
-            charged=trial.clock.charged(progress.step),
-            last_eval=progress.last_eval,
-            is_finished=is_finished,
-        )
-    return Action(trial.backend.agree(action.value))
+        return Action.INTERRUPT
+    return limits.next_action(
+        step=progress.step,
+        charged=trial.clock.charged(progress.step),
+        last_eval=progress.last_eval,
+        is_finished=is_finished,
+    )
 
 
 def _evaluate(trial: Trial, progress: Progress, charged: float) -> None:

@@ -14,7 +14,8 @@ from pacebench.spec import Batch, LossValue, ParameterKind, Workload
 RESERVED_HYPERPARAMETERS = ("dropout_rate", "label_smoothing", "grad_clip")
 """Applied by the backend for level-1 submissions, never handed to a library's optimizer."""
 RUN_AHEAD_STEPS = 4
-"""How many steps may be queued on the device before the loop waits for the oldest of them."""
+"""Steps that may be queued on the device before the loop waits for the oldest; jax, which looks at
+the queue once in so many steps, may queue twice as many."""
 
 
 class NotResumableError(SubmissionError):

@@ -81,24 +81,27 @@ def _softmax_cross_entropy(call: _Call) -> LossValue:
     is_soft = targets.ndim == logits_UC.ndim
     _check_shape("targets", targets.shape, logits_UC.shape if is_soft else logits_UC.shape[:-1])
     weights_U = _unit_weights(call.mask, logits_UC.shape[:-1])
-    log_p_UC = jax.nn.log_softmax(logits_UC, axis=-1)
     if is_soft:
-        targets_UC = _float32(jnp.where(weights_U[..., None] != 0, targets, 0))
+        weights_UC = None if weights_U is None else weights_U[..., None]
+        targets_UC = _float32(_where_valid(weights_UC, targets))
+        log_p_UC = jax.nn.log_softmax(logits_UC, axis=-1)
         loss_U = -(targets_UC * log_p_UC).sum(axis=-1)
     else:
-        targets_U = jnp.where(weights_U != 0, targets, 0).astype(jnp.int32)
-        loss_U = -jnp.take_along_axis(log_p_UC, targets_U[..., None], axis=-1)[..., 0]
+        targets_U = _where_valid(weights_U, targets).astype(jnp.int32)
+        loss_U = optax.softmax_cross_entropy_with_integer_labels(logits_UC, targets_U)
     alpha = call.label_smoothing
-    # Without the `where`, a logit of -inf would make 0 · inf.
-    smoothing_loss_U = jnp.where(alpha == 0, 0, -alpha * log_p_UC.mean(axis=-1))
-    return _masked((1 - alpha) * loss_U + smoothing_loss_U, weights_U)
+    if not isinstance(alpha, float | int) or alpha != 0:
+        # Without the `where`, a logit of -inf would make 0 · inf.
+        uniform_loss_U = -jax.nn.log_softmax(logits_UC, axis=-1).mean(axis=-1)
+        loss_U = (1 - alpha) * loss_U + jnp.where(alpha == 0, 0, alpha * uniform_loss_U)
+    return _masked(loss_U, weights_U)
 
 
 def _sigmoid_cross_entropy(call: _Call) -> LossValue:
     logits_U = _float32(call.outputs)
     _check_shape("targets", call.targets.shape, logits_U.shape)
     weights_U = _unit_weights(call.mask, logits_U.shape)
-    targets_U = _float32(jnp.where(weights_U != 0, call.targets, 0))
+    targets_U = _float32(_where_valid(weights_U, call.targets))
     n_labels = logits_U.shape[-1] if logits_U.ndim > 1 else 1
     if n_labels > 1:
         targets_U = (1 - call.label_smoothing) * targets_U + call.label_smoothing / n_labels
@@ -111,7 +114,8 @@ def _regression(call: _Call, penalty: Callable[[jax.Array], jax.Array]) -> LossV
     outputs_BN = _flat(call.outputs)
     _check_shape("targets", call.targets.shape, call.outputs.shape)
     weights_B = _unit_weights(call.mask, outputs_BN.shape[:1])
-    targets_BN = jnp.where(weights_B[:, None] != 0, _flat(call.targets), 0)
+    weights_BN = None if weights_B is None else weights_B[:, None]
+    targets_BN = _where_valid(weights_BN, _flat(call.targets))
     return _masked(penalty(outputs_BN - targets_BN).mean(axis=1), weights_B)
 
 
@@ -121,6 +125,8 @@ def _ctc(call: _Call) -> LossValue:
     _check_shape("paddings of outputs", frame_paddings_BT.shape, logits_BTC.shape[:2])
     weights_B = _unit_weights(call.mask, logits_BTC.shape[:1])
     token_paddings_BL = _float32(token_paddings_BL)
+    if weights_B is None:
+        weights_B = jnp.ones(logits_BTC.shape[0], jnp.float32)
     loss_B = optax.ctc_loss(
         _float32(logits_BTC),
         _float32(frame_paddings_BT),
@@ -154,16 +160,25 @@ def _flat(values: jax.Array) -> jax.Array:
     return _float32(values).reshape(values.shape[0], math.prod(values.shape[1:]))
 
 
-def _unit_weights(mask: jax.Array | None, shape_U: tuple[int, ...]) -> jax.Array:
+def _unit_weights(mask: jax.Array | None, shape_U: tuple[int, ...]) -> jax.Array | None:
+    """Give every unit's weight; None stands for ones everywhere."""
     if mask is None:
-        return jnp.ones(shape_U, dtype=jnp.float32)
+        return None
     _check_shape("mask", mask.shape, shape_U[: mask.ndim])
     n_missing = len(shape_U) - mask.ndim
     return jnp.broadcast_to(_float32(mask).reshape(*mask.shape, *[1] * n_missing), shape_U)
 
 
-def _masked(loss_U: jax.Array, weights_U: jax.Array) -> LossValue:
-    weighted_U = jnp.where(weights_U != 0, loss_U, 0) * weights_U
+def _where_valid(weights: jax.Array | None, values: jax.Array) -> jax.Array:
+    """Give the values, but 0 where the weight is 0: there they may be anything."""
+    return values if weights is None else jnp.where(weights != 0, values, 0)
+
+
+def _masked(loss_U: jax.Array, weights_U: jax.Array | None) -> LossValue:
+    if weights_U is None:
+        n_units = jnp.float32(math.prod(loss_U.shape))
+        return LossValue(summed=loss_U.sum(), n_valid_examples=n_units, per_example=loss_U)
+    weighted_U = _where_valid(weights_U, loss_U) * weights_U
     return LossValue(
         summed=weighted_U.sum(), n_valid_examples=weights_U.sum(), per_example=weighted_U
     )

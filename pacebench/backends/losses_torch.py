@@ -81,24 +81,24 @@ def _softmax_cross_entropy(call: _Call) -> LossValue:
     logits_UC, targets = call.outputs.float(), call.targets
     is_soft = targets.ndim == logits_UC.ndim
     _check_shape("targets", targets.shape, logits_UC.shape if is_soft else logits_UC.shape[:-1])
-    weights_U = _unit_weights(call.mask, logits_UC[..., 0])
-    targets = _where_valid(
-        weights_U[..., None] if is_soft and weights_U is not None else weights_U, targets
-    )
-    n_classes = logits_UC.shape[-1]
+    weights_U = _unit_weights(call.mask, logits_UC.shape[:-1])
+    weights = weights_U[..., None] if is_soft and weights_U is not None else weights_U
+    targets = _where_valid(weights, targets)
+    targets = targets.float() if is_soft else targets.long()
+    # torch wants the classes second; nothing is moved where they are last and second.
     loss_U = functional.cross_entropy(
-        logits_UC.reshape(-1, n_classes),
-        targets.reshape(-1, n_classes).float() if is_soft else targets.reshape(-1).long(),
+        logits_UC.movedim(-1, 1) if logits_UC.ndim > 2 else logits_UC,
+        targets.movedim(-1, 1) if is_soft and logits_UC.ndim > 2 else targets,
         reduction="none",
         label_smoothing=call.label_smoothing,
     )
-    return _masked(loss_U.reshape(logits_UC.shape[:-1]), weights_U)
+    return _masked(loss_U, weights_U)
 
 
 def _sigmoid_cross_entropy(call: _Call) -> LossValue:
     logits_U = call.outputs.float()
     _check_shape("targets", call.targets.shape, logits_U.shape)
-    weights_U = _unit_weights(call.mask, logits_U)
+    weights_U = _unit_weights(call.mask, logits_U.shape)
     targets_U = _where_valid(weights_U, call.targets).float()
     n_labels = logits_U.shape[-1] if logits_U.ndim > 1 else 1
     if n_labels > 1:
@@ -111,7 +111,7 @@ def _sigmoid_cross_entropy(call: _Call) -> LossValue:
 def _regression(call: _Call, penalty: Callable[[torch.Tensor], torch.Tensor]) -> LossValue:
     outputs_BN = _flat(call.outputs)
     _check_shape("targets", call.targets.shape, call.outputs.shape)
-    weights_B = _unit_weights(call.mask, outputs_BN[:, 0])
+    weights_B = _unit_weights(call.mask, outputs_BN.shape[:1])
     targets_BN = _where_valid(
         None if weights_B is None else weights_B[:, None], _flat(call.targets)
     )
@@ -122,7 +122,7 @@ def _ctc(call: _Call) -> LossValue:
     (tokens_BL, token_paddings_BL), (logits_BTC, frame_paddings_BT) = call.targets, call.outputs
     _check_shape("paddings of targets", token_paddings_BL.shape, tokens_BL.shape)
     _check_shape("paddings of outputs", frame_paddings_BT.shape, logits_BTC.shape[:2])
-    weights_B = _unit_weights(call.mask, logits_BTC[:, 0, 0])
+    weights_B = _unit_weights(call.mask, logits_BTC.shape[:1])
     n_tokens_B = (1 - token_paddings_BL.float()).sum(dim=1)
     n_frames_B = (1 - frame_paddings_BT.float()).sum(dim=1)
     log_p_BTC = functional.log_softmax(logits_BTC.float(), dim=-1)
@@ -156,13 +156,13 @@ def _flat(values: torch.Tensor) -> torch.Tensor:
     return values.float().reshape(values.shape[0], math.prod(values.shape[1:]))
 
 
-def _unit_weights(mask: torch.Tensor | None, example_U: torch.Tensor) -> torch.Tensor | None:
+def _unit_weights(mask: torch.Tensor | None, shape_U: torch.Size) -> torch.Tensor | None:
     """Give every unit's weight; None stands for ones everywhere and costs nothing."""
     if mask is None:
         return None
-    _check_shape("mask", mask.shape, example_U.shape[: mask.ndim])
-    n_missing = example_U.ndim - mask.ndim
-    return mask.float().reshape(*mask.shape, *[1] * n_missing).expand_as(example_U)
+    _check_shape("mask", mask.shape, shape_U[: mask.ndim])
+    n_missing = len(shape_U) - mask.ndim
+    return mask.float().reshape(*mask.shape, *[1] * n_missing).expand(shape_U)
 
 
 def _where_valid(weights: torch.Tensor | None, values: torch.Tensor) -> torch.Tensor:

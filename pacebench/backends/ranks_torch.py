@@ -26,7 +26,6 @@ def is_alone() -> bool:
     return not distributed.is_initialized() or distributed.get_world_size() == 1
 
 
-@torch.no_grad()
 def sum_over_ranks(tensor: torch.Tensor) -> torch.Tensor:
     """Give the sum of a tensor over ranks as a new tensor (the tensor itself with one rank)."""
     if is_alone():
@@ -36,15 +35,15 @@ def sum_over_ranks(tensor: torch.Tensor) -> torch.Tensor:
     return total
 
 
-@torch.no_grad()
 def sum_in_place(tensors: Sequence[torch.Tensor]) -> None:
     """Replace each tensor by its sum over ranks, in one exchange."""
     if is_alone() or not tensors:
         return
-    flat = torch.cat([t.reshape(-1) for t in tensors])
-    distributed.all_reduce(flat)
-    for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
-        tensor.copy_(part.view_as(tensor))
+    with torch.no_grad():
+        flat = torch.cat([t.reshape(-1) for t in tensors])
+        distributed.all_reduce(flat)
+        for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+            tensor.copy_(part.view_as(tensor))
 
 
 def max_over_ranks(value: float, device: torch.device) -> float:

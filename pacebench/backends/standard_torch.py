@@ -56,7 +56,7 @@ def _step(run: Run, state: dict[str, Any], batches: Iterator[Batch]) -> dict[str
     outputs = run.forward(batch, dropout_rate=run.hparams.get("dropout_rate"))
     loss = run.loss(outputs, batch, label_smoothing=run.hparams.get("label_smoothing", 0.0))
     n_valid_examples = run.all_reduce(loss.n_valid_examples)
-    (loss.summed / n_valid_examples).backward()
+    loss.summed.backward(1.0 / n_valid_examples)  # the gradient of the mean, an operation less
     gradients = [p.grad for p in run.params.values() if p.grad is not None]
     sum_in_place(gradients)
     if run.hparams.get("grad_clip") is not None:

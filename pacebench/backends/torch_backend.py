@@ -218,6 +218,8 @@ def to_device(value: Any, device: torch.device) -> Any:
         return {k: to_device(v, device) for k, v in value.items()}
     if isinstance(value, tuple):
         return tuple(to_device(v, device) for v in value)
+    if isinstance(value, torch.Tensor):
+        return value.to(device)
     tensor = torch.from_numpy(np.ascontiguousarray(value))
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)

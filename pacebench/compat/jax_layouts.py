@@ -41,14 +41,15 @@ class ShardedLayout:
 
     def __init__(self, run: Run) -> None:
         self._replicated = run.device
+        self._by_batch = NamedSharding(run.device.mesh, PartitionSpec(BATCH_AXIS))
 
     def placed(self, tree: Any) -> Any:
         """Give copies, which a step may overwrite."""
         return jax.tree.map(jnp.copy, tree)
 
     def placed_batches(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Give the batches as they are."""
-        return batches
+        """Give the batches as jax arrays; what is on its devices already is not copied."""
+        return (jax.device_put(batch, self._by_batch) for batch in batches)
 
     def evaluable(self, params: Any, model_state: Any) -> tuple[Any, Any]:
         """Give both on every device; arrays that are there already are not copied."""
