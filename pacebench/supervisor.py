@@ -24,7 +24,7 @@ from pacebench.store import RunStore
 from pacebench.worker_codes import EXIT_INTERRUPTED, EXIT_NOT_A_RESULT
 
 LOG_FILE = "log.txt"
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.01
 HEARTBEAT_SECONDS = 5.0
 GRACE_SECONDS = 30.0
 """How long ranks may take to stop when asked, and to leave after the trial's end."""
@@ -58,6 +58,7 @@ class Supervisor:
             with (self.folder / LOG_FILE).open("ab") as log:
                 ranks = self._start_ranks(scratch, launched_at, log.fileno())
                 codes = self._watch(ranks, launched_at)
+            self._note_attempt(time.monotonic() - launched_at, codes)
         finally:
             _kill_descendants()
             shutil.rmtree(scratch, ignore_errors=True)
@@ -125,6 +126,12 @@ class Supervisor:
                 break
             time.sleep(POLL_SECONDS)
         return [rank.poll() for rank in ranks]
+
+    def _note_attempt(self, wall_seconds: float, codes: list[int | None]) -> None:
+        """Add this run of the ranks to meta.json: its wall time, from launch to last exit."""
+        attempts = self.store.meta().get("attempts", [])
+        attempts.append({"wall_seconds": wall_seconds, "exit_codes": codes})
+        self.store.update_meta(attempts=attempts)
 
     def _conclude(self, codes: list[int | None]) -> dict[str, Any] | None:
         """Say why the trial ended if its ranks could not."""

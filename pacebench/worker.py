@@ -94,8 +94,9 @@ class Worker:
         )
         reason = Reason.OUT_OF_MEMORY if is_memory else Reason.ERROR
         text = "".join(traceback.format_exception(error))
-        (self.folder / ERROR_FILE).write_text(text)
         sys.stderr.write(text)
+        name = ERROR_FILE if self.rank == 0 else f"rank_{self.rank}_{ERROR_FILE}"
+        (self.folder / name).write_text(text)
         step = self.backend.run.step if self.backend is not None else 0
         message = f"{type(error).__name__}: {error}"[:2000]
         if self.rank == 0:
@@ -173,10 +174,19 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return EXIT_NOT_A_RESULT
     except BaseException as error:  # noqa: BLE001 (the trial boundary: everything is a result)
-        return worker.fail(error)
+        return _fail(worker, error)
     if worker.backend is not None:
         worker.backend.close()
     return code
+
+
+def _fail(worker: Worker, error: BaseException) -> int:
+    """Write a failure down; a disk that refuses it makes it no result."""
+    try:
+        return worker.fail(error)
+    except (StoreError, OSError) as refusal:
+        sys.stderr.write(f"{refusal}\n")
+        return EXIT_NOT_A_RESULT
 
 
 if __name__ == "__main__":

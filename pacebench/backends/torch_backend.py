@@ -247,8 +247,9 @@ def _on_device(batches: PositionedBatches, device: torch.device) -> Iterator[Bat
 
 
 def _open_device(plan: TrialPlan, rank: int) -> torch.device:
-    precision = plan.rules.matmul_precision
-    torch.set_float32_matmul_precision("highest" if precision == "highest" else "high")
+    if plan.rules.matmul_precision == "highest":  # otherwise torch's own choice stands
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = False
     if plan.device == "gpu":
         device = torch.device("cuda", rank)
         torch.cuda.set_device(device)

@@ -1,0 +1,97 @@
+"""The clocks of a real trial against its wall time, and how a run is stopped and continued."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pacebench.plugins import find_submission
+from pacebench.store import RunStore
+from pacebench.study import write_plan
+from tests.support import draw
+
+PACEBENCH = [sys.executable, "-P", "-m", "pacebench"]
+
+
+@pytest.mark.parametrize("name", ["adamw", "nesterov_jax"])
+def test_the_clocks_add_up_to_the_wall_time_that_the_supervisor_measured(
+    name: str, tmp_path: Path
+) -> None:
+    planned = draw(find_submission(name), trials=1, max_steps=60)
+    folder = write_plan(planned, tmp_path)[0]
+    assert (
+        subprocess.run([*PACEBENCH, "trial", str(folder)], check=False, timeout=200).returncode == 0
+    )
+    sections = json.loads((folder / "timing.jsonl").read_text().splitlines()[-1])
+    total = sum(seconds for section, seconds in sections.items() if section != "step")
+    (attempt,) = RunStore(folder).meta()["attempts"]
+    assert total <= attempt["wall_seconds"]
+    # What is missing is the process's own exit, after the clocks were written.
+    assert attempt["wall_seconds"] - total < max(0.05, 0.005 * attempt["wall_seconds"]) + 0.1
+    end = RunStore(folder).end()
+    assert end is not None
+    assert end["wall_seconds"] == pytest.approx(total, abs=0.01)
+
+
+def run_command(out: Path) -> list[str]:
+    limits = ["--trials", "2", "--max-steps", "150", "--rules", "dev", "--workload", "digits"]
+    return [*PACEBENCH, "run", "adamw", *limits, "--clock", "steps", "--out", str(out)]
+
+
+def test_control_c_stops_cleanly_and_the_same_command_continues(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        run_command(tmp_path / "runs"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 100
+    while not list(tmp_path.glob("runs/**/rows.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "The same command again continues" in output
+    assert "Traceback" not in output + errors
+    unfinished = [
+        p.parent for p in tmp_path.glob("runs/**/trial.json") if not RunStore(p.parent).end()
+    ]
+    assert unfinished
+    again = subprocess.run(
+        run_command(tmp_path / "runs"), capture_output=True, text=True, check=False, timeout=200
+    )
+    assert again.returncode == 0, again.stderr
+    ends = [RunStore(p.parent).end() for p in tmp_path.glob("runs/**/trial.json")]
+    assert [end["reason"] for end in ends if end] == ["max_steps", "max_steps"]
+    third = subprocess.run(
+        run_command(tmp_path / "runs"), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "2 trials have ended before and are not run again" in third.stdout
+
+
+def test_another_plan_in_the_same_folder_is_refused_by_its_first_difference(tmp_path: Path) -> None:
+    write_plan(draw(find_submission("adamw"), trials=1, max_steps=5), tmp_path)
+    limits = ["--trials", "1", "--max-steps", "6", "--rules", "dev", "--workload", "digits"]
+    done = subprocess.run(
+        [
+            *PACEBENCH,
+            "run",
+            "adamw",
+            *limits,
+            "--jobs",
+            str(os.cpu_count()),
+            "--out",
+            str(tmp_path),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "was made by another plan" in done.stderr
+    assert done.stderr.count("\n") == 1
