@@ -34,10 +34,12 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# make bench DATA=DIR, where DIR holds mnist
 bench: setup
 	$(BIN)/python -m benchmarks.clock_proof
-	$(BIN)/python -m benchmarks.loop
 	$(BIN)/python -m benchmarks.start
+	$(BIN)/python -m benchmarks.loop --framework torch --data-dir $(DATA)
+	$(BIN)/python -m benchmarks.loop --framework jax --data-dir $(DATA) --steps 300
 
 clean:
 	rm -rf $(VENV) runs site

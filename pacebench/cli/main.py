@@ -111,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        sys.stderr.write(f"pacebench: {error}\n")
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"pacebench: {where}{error.strerror or error}\n")
         return EXIT_USAGE
     return code

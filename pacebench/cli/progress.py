@@ -24,7 +24,7 @@ def drain_with_progress(folders: Sequence[Path], slots: Sequence[Slot], out: Pat
     waiting = [folder for folder in folders if ends[folder] is None]
     n_failed = sum(end["reason"] in FAILURES for end in ends.values() if end)
     if len(waiting) < len(folders):
-        print(f"{len(folders) - len(waiting)} trials have ended before and are not run again")
+        print(f"trials that ended before and are not run again: {len(folders) - len(waiting)}")
     unable: list[str] = []
     bar = tqdm(
         total=len(folders),
@@ -53,7 +53,7 @@ def drain_with_progress(folders: Sequence[Path], slots: Sequence[Slot], out: Pat
     if unable:
         print("stopped: the same command again continues once this is mended")
     if n_failed:
-        print(f"{n_failed} trials failed; see traceback.txt and log.txt in their folders")
+        print(f"failed trials: {n_failed}; see traceback.txt and log.txt in their folders")
     return EXIT_FAILED if n_failed or unable else 0
 
 

@@ -178,15 +178,29 @@ def _print_forecast(
 ) -> None:
     from pacebench.study import forecast_seconds
 
-    hours = forecast_seconds(planned) / args.jobs / 3600
-    upper = f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.0f} minutes"
+    seconds = forecast_seconds(planned) / args.jobs
+    units = ((3600, "hours"), (60, "minutes"), (1, "seconds"))
+    size, unit = next((u for u in units if seconds >= 2 * u[0]), units[-1])
+    plan = planned[0].plan
+    counts = {
+        "submission": len(request.submissions),
+        "workload": len(request.workloads),
+        "study": plan.n_studies,
+        "trial": plan.n_trials,
+    }
+    product = " x ".join(_counted(n, name) for name, n in counts.items())
+    print(f"{_counted(len(planned), 'trial')}: {product}")
+    print(f"rules {request.rules.version}, {request.ruleset} tuning, seed {request.seed}")
     print(
-        f"{len(planned)} trials: {len(request.submissions)} submissions x "
-        f"{len(request.workloads)} workloads, {planned[0].plan.n_studies} studies x "
-        f"{planned[0].plan.n_trials} trials, rules {request.rules.version}, {request.ruleset} "
-        f"tuning\nat most {upper} of submission time with {args.jobs} at once, "
-        f"evaluations and start-up not counted"
+        f"at most {seconds / size:.1f} {unit} of submission time with {args.jobs} at once; "
+        "evaluations and start-up come on top"
     )
     for words in sorted({d for p in planned for d in p.plan.deviations}):
         print(f"not a full score: {words}")
     print(flush=True)
+
+
+def _counted(n: int, name: str) -> str:
+    """Give a number with its noun, in the plural where it is not one."""
+    plural = "studies" if name == "study" else f"{name}s"
+    return f"{n} {name if n == 1 else plural}"
