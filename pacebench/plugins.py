@@ -7,6 +7,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import json
+import logging
 import pkgutil
 import re
 import tomllib
@@ -24,6 +25,7 @@ METADATA_FILE = "submission.toml"
 ALGOPERF_FILE = "submission.py"
 ALGOPERF_SPACE_FILE = "tuning_search_space.json"
 MAX_METADATA_BYTES = 1_000_000
+_LOGGER = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,79}")
 _METADATA_KEYS = {
     "name",
@@ -84,21 +86,28 @@ def installed_submissions() -> dict[str, Submission]:
     """Give the built-ins and installed plugins by name (entry-point group `pacebench`).
 
     An entry point's value is a package whose folder holds submission.toml; it is not imported.
+    A plugin that is broken is left out with a warning, so that it stops no other.
     """
     found: dict[str, Submission] = {}
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
         try:
-            spec = importlib.util.find_spec(entry.value)
-        except ModuleNotFoundError:
-            spec = None
-        if spec is None or not spec.submodule_search_locations:
-            raise SubmissionError(
-                f"installed plugin '{entry.name}' points to {entry.value}, which is no package "
-                "here; reinstall or uninstall it"
-            )
-        for submission in read_folder(Path(next(iter(spec.submodule_search_locations)))):
-            found[submission.name] = submission
+            submissions = _read_package(entry.value)
+        except SubmissionError as error:
+            _LOGGER.warning("installed plugin '%s' is left out: %s", entry.name, error)
+            continue
+        found |= {submission.name: submission for submission in submissions}
     return dict(sorted(found.items()))
+
+
+def _read_package(name: str) -> list[Submission]:
+    """Give the submissions of an installed package without importing it."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise SubmissionError(f"{name} is no package here; reinstall or uninstall it")
+    return read_folder(Path(next(iter(spec.submodule_search_locations))))
 
 
 def find_submission(named: str, space: Any = None) -> Submission:

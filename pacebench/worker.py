@@ -7,26 +7,21 @@ becomes a reason in end.json, written by rank 0.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pacebench.backends import BACKENDS
-from pacebench.backends.base import Backend, Binding
+from pacebench.backends.base import Backend
 from pacebench.clock import Clock, OneDevice, Section
-from pacebench.data import TrainBatches, eval_batches
 from pacebench.environment import describe_machine, hardware_class, usable_cores
 from pacebench.errors import DataError, StoreError
-from pacebench.loading import load_algorithm
+from pacebench.opening import open_trial
 from pacebench.plan import TrialPlan, read_plan
-from pacebench.plugins import find_workload, resolve
 from pacebench.rows import Reason
-from pacebench.seeds import Seed
-from pacebench.spec import DataRequest
 from pacebench.store import RunStore
 from pacebench.trial import Progress, Trial, resume, run_trial
 from pacebench.worker_codes import EXIT_ENDED, EXIT_ERROR, EXIT_INTERRUPTED, EXIT_NOT_A_RESULT
@@ -105,50 +100,11 @@ class Worker:
         return EXIT_ERROR
 
     def _set_up(self) -> Trial:
-        plan = self.plan
-        workload = find_workload(plan.workload)
-        data_dir = Path(plan.data_dir) if plan.data_dir else None
-        request = DataRequest(data_dir=data_dir, allow_partial=plan.allow_partial_data)
-        sources = workload.open_sources(request)
-        example = next(eval_batches(sources["eval_train"], plan.eval_batch_size, 0, 1))
-        binding = Binding(
-            plan=plan,
-            workload=workload,
-            make_algorithm=lambda: load_algorithm(plan, self.folder),
-            example=example,
-            open_batches=lambda rank, n_ranks: TrainBatches(
-                sources["train"],
-                seed=Seed(plan.seed).child("data"),
-                batch_size=plan.batch_size,
-                rank=rank,
-                n_ranks=n_ranks,
-            ),
-            log=self._log,
-            charged_seconds=self._charged_seconds,
-            rank=self.rank,
-        )
-        self.backend = resolve(BACKENDS[plan.framework])(binding)
-        self.clock.device = self.backend
+        trial = open_trial(self.plan, self.store, self.clock, rank=self.rank)
+        self.backend = trial.backend
         if self.rank == 0:
-            self._write_meta(plan)
-        return Trial(
-            plan=plan,
-            workload=workload,
-            sources=sources,
-            backend=self.backend,
-            clock=self.clock,
-            store=self.store,
-            is_interrupted=lambda: self.interruption.is_asked,
-        )
-
-    def _log(self, step: int, metrics: Mapping[str, float]) -> None:
-        if self.rank == 0:
-            self.store.append_metrics(step, {k: float(v) for k, v in metrics.items()})
-
-    def _charged_seconds(self, step: int) -> float:
-        if self.plan.clock == "steps":
-            return step * self.plan.rules.hint_seconds / self.plan.rules.step_hint
-        return self.clock.seconds(Section.SUBMISSION)
+            self._write_meta(self.plan)
+        return dataclasses.replace(trial, is_interrupted=lambda: self.interruption.is_asked)
 
     def _write_meta(self, plan: TrialPlan) -> None:
         assert self.backend is not None

@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from pacebench.backends import BACKENDS
-from pacebench.backends.base import Algorithm, Binding
+from pacebench import opening
+from pacebench.backends.base import Algorithm
 from pacebench.clock import Clock
-from pacebench.data import ArraySource, TrainBatches, eval_batches
-from pacebench.loading import load_algorithm
+from pacebench.data import ArraySource
 from pacebench.plan import TrialPlan, TrialRules
-from pacebench.plugins import find_workload, resolve
-from pacebench.seeds import Seed
+from pacebench.plugins import find_workload
 from pacebench.spec import Batch, DataRequest, LossValue, Source, Workload
 from pacebench.store import RunStore
 from pacebench.study import PlannedTrial, Resources, StudyRequest, draw_plan
@@ -120,33 +118,15 @@ def open_trial(
     rank: int = 0,
 ) -> Trial:
     """A trial in this process, on the backend that its plan names."""
-    workload = workload or find_workload(plan.workload)
-    data_dir = Path(plan.data_dir) if plan.data_dir else None
-    request = DataRequest(data_dir=data_dir, allow_partial=plan.allow_partial_data)
-    sources = workload.open_sources(request)
     folder.mkdir(parents=True, exist_ok=True)
-    clock = Clock(unit=plan.clock)  # type: ignore[arg-type] (the plan's text is one of the two)
-    store = RunStore(folder)
-    binding = Binding(
-        plan=plan,
-        workload=workload,
-        make_algorithm=lambda: algorithm or load_algorithm(plan, folder),
-        example=next(eval_batches(sources["eval_train"], plan.eval_batch_size, 0, 1)),
-        open_batches=lambda r, n: TrainBatches(
-            sources["train"],
-            seed=Seed(plan.seed).child("data"),
-            batch_size=plan.batch_size,
-            rank=r,
-            n_ranks=n,
-        ),
-        log=store.append_metrics,
-        charged_seconds=clock.charged,
+    unit: Any = plan.clock
+    return opening.open_trial(
+        plan,
+        RunStore(folder),
+        Clock(unit=unit),
         rank=rank,
-    )
-    backend = resolve(BACKENDS[plan.framework])(binding)
-    clock.device = backend
-    return Trial(
-        plan=plan, workload=workload, sources=sources, backend=backend, clock=clock, store=store
+        workload=workload,
+        make_algorithm=(lambda: algorithm) if algorithm else None,
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from pacebench.errors import SubmissionError, unknown_name
 from pacebench.plan import TrialPlan
 from pacebench.seeds import Seed
-from pacebench.spec import Batch, LossValue, ParameterKind, Workload
+from pacebench.spec import Batch, LossValue, Mode, ParameterKind, Workload
 
 RESERVED_HYPERPARAMETERS = ("dropout_rate", "label_smoothing", "grad_clip")
 """Applied by the backend for level-1 submissions, never handed to a library's optimizer."""
@@ -231,6 +231,43 @@ class Backend(Protocol):
     def close(self) -> None:
         """Let go of the devices and the other ranks."""
         ...
+
+
+def shared_fields(binding: Binding, current_step: Callable[[], int]) -> dict[str, Any]:
+    """Give the fields of a Run that do not depend on the framework's arrays."""
+    plan = binding.plan
+
+    def seconds_used() -> float:
+        return binding.charged_seconds(current_step())
+
+    return {
+        "workload": binding.workload.name,
+        "framework": plan.framework,
+        "hparams": Hyperparameters(plan.hyperparameters),
+        "seed": Seed(plan.seed).child("submission"),
+        "step_hint": plan.rules.step_hint,
+        "batch_size": plan.batch_size,
+        "rank": binding.rank,
+        "n_devices": plan.n_devices,
+        "log": lambda metrics: binding.log(current_step(), metrics),
+        "seconds_used": seconds_used,
+        "seconds_left": lambda: plan.rules.budget_seconds - seconds_used(),
+    }
+
+
+def model_mode(
+    train: bool,
+    dropout_rate: float | None,
+    normalize_with: Literal["batch", "running"] | None,
+    update_running: bool | None,
+) -> Mode:
+    """Give the mode of a model call; batch norm follows `train` where nothing else is said."""
+    return Mode(
+        train=train,
+        dropout_rate=dropout_rate,
+        normalize_with=normalize_with or ("batch" if train else "running"),
+        update_running=train if update_running is None else update_running,
+    )
 
 
 def parameter_view(

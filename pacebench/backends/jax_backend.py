@@ -14,10 +14,11 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from pacebench.backends.base import (
     RUN_AHEAD_STEPS,
     Binding,
-    Hyperparameters,
     PositionedBatches,
     Run,
+    model_mode,
     parameter_view,
+    shared_fields,
 )
 from pacebench.backends.kinds import flax_kind
 from pacebench.backends.losses_jax import compute_loss
@@ -144,22 +145,14 @@ class JaxBackend:
         """Nothing to let go of: the process ends."""
 
     def _make_run(self, binding: Binding) -> Run:
-        plan, workload = binding.plan, binding.workload
         params, model_state = self._init_model(binding.example)
         by_path = {_path_text(path): leaf for path, leaf in jax.tree.leaves_with_path(params)}
-        outputs = workload.output_parameters["jax"]
+        outputs = binding.workload.output_parameters["jax"]
         parameters = parameter_view(by_path, flax_kind, outputs)
         return JaxRun(
-            workload=workload.name,
-            framework="jax",
-            hparams=Hyperparameters(plan.hyperparameters),
-            seed=self._seed.child("submission"),
-            step_hint=plan.rules.step_hint,
-            batch_size=plan.batch_size,
+            **shared_fields(binding, lambda: self.run.step),
             device=self._replicated,
-            rank=0,
             n_ranks=1,
-            n_devices=plan.n_devices,
             parameters=parameters,
             params=params,
             kinds=jax.tree.map_with_path(lambda p, _: parameters[_path_text(p)].kind, params),
@@ -168,9 +161,6 @@ class JaxBackend:
             forward=self._forward,
             loss=self._loss,
             all_reduce=lambda x: x,
-            log=lambda metrics: binding.log(self.run.step, metrics),
-            seconds_used=lambda: binding.charged_seconds(self.run.step),
-            seconds_left=lambda: plan.rules.budget_seconds - binding.charged_seconds(self.run.step),
         )
 
     def _init_model(self, example: Batch) -> tuple[Any, Any]:
@@ -194,12 +184,7 @@ class JaxBackend:
         normalize_with: Any = None,
         update_running: bool | None = None,
     ) -> tuple[Any, Any]:
-        mode = Mode(
-            train=train,
-            dropout_rate=dropout_rate,
-            normalize_with=normalize_with or ("batch" if train else "running"),
-            update_running=train if update_running is None else update_running,
-        )
+        mode = model_mode(train, dropout_rate, normalize_with, update_running)
         rngs = None if key is None else {"dropout": key}
         variables = {"params": params, **model_state}
         if not (mode.update_running and model_state):

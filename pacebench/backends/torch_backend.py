@@ -14,10 +14,11 @@ from pacebench.backends import ranks_torch as ranks
 from pacebench.backends.base import (
     RUN_AHEAD_STEPS,
     Binding,
-    Hyperparameters,
     PositionedBatches,
     Run,
+    model_mode,
     parameter_view,
+    shared_fields,
 )
 from pacebench.backends.kinds import torch_kind
 from pacebench.backends.losses_torch import compute_loss
@@ -25,7 +26,7 @@ from pacebench.backends.state_torch import restored, tree_of
 from pacebench.plan import TrialPlan
 from pacebench.plugins import resolve
 from pacebench.seeds import Seed
-from pacebench.spec import Batch, Finished, LossValue, Mode
+from pacebench.spec import Batch, Finished, LossValue
 
 
 class TorchBackend:
@@ -143,21 +144,13 @@ class TorchBackend:
         ranks.leave_ranks()
 
     def _make_run(self, binding: Binding) -> Run:
-        plan, workload = binding.plan, binding.workload
         params = dict(self._model.named_parameters())
-        outputs = workload.output_parameters["torch"]
+        outputs = binding.workload.output_parameters["torch"]
         parameters = parameter_view(params, torch_kind, outputs)
         return Run(
-            workload=workload.name,
-            framework="torch",
-            hparams=Hyperparameters(plan.hyperparameters),
-            seed=self._seed.child("submission"),
-            step_hint=plan.rules.step_hint,
-            batch_size=plan.batch_size,
+            **shared_fields(binding, lambda: self.run.step),
             device=self._device,
-            rank=self.rank,
             n_ranks=self.n_ranks,
-            n_devices=plan.n_devices,
             parameters=parameters,
             params=params,
             kinds={name: p.kind for name, p in parameters.items()},
@@ -166,9 +159,6 @@ class TorchBackend:
             forward=self._forward,
             loss=self._loss,
             all_reduce=ranks.sum_over_ranks,
-            log=lambda metrics: binding.log(self.run.step, metrics),
-            seconds_used=lambda: binding.charged_seconds(self.run.step),
-            seconds_left=lambda: plan.rules.budget_seconds - binding.charged_seconds(self.run.step),
         )
 
     def _forward(
@@ -180,12 +170,7 @@ class TorchBackend:
         normalize_with: Any = None,
         update_running: bool | None = None,
     ) -> Any:
-        mode = Mode(
-            train=train,
-            dropout_rate=dropout_rate,
-            normalize_with=normalize_with or ("batch" if train else "running"),
-            update_running=train if update_running is None else update_running,
-        )
+        mode = model_mode(train, dropout_rate, normalize_with, update_running)
         return self._model(batch, mode)
 
     def _loss(self, outputs: Any, batch: Batch, label_smoothing: float = 0.0) -> LossValue:

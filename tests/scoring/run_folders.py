@@ -10,55 +10,28 @@ from typing import Any
 
 from pacebench.plan import TrialPlan, TrialRules
 from pacebench.rows import END_FILE, META_FILE, PLAN_FILE, ROWS_FILE, EvalRow
+from tests import support
 
-RULES = TrialRules(
+RULES = replace(
+    support.RULES,
     version="house",  # not shipped, so that nothing is said about workloads left out
-    ruleset="external",
-    metric="accuracy",
-    larger_is_better=True,
     validation_target=0.9,
-    test_target=None,
     budget_seconds=100.0,
     step_hint=1000,
     hint_seconds=100.0,
     eval_period_seconds=10.0,
-    max_steps=None,
-    budget_check="every_step",
-    eval_when_over_budget=True,
-    stop_at="validation",
-    diverged_after_evaluations=0,
-    matmul_precision="highest",
 )
-PLAN = TrialPlan(
-    submission="adamw",
-    framework="torch",
+PLAN = replace(
+    support.PLAN,
     style="make",
     address="submission:make",
-    source=None,
     source_hash="0" * 64,
     authors=("A. Author",),
     description="A description.",
-    workload="digits",
     rules=RULES,
-    deviations=(),
-    study=0,
-    trial=1,
-    n_studies=1,
-    n_trials=1,
     hyperparameters={"learning_rate": 0.001},
-    seed=7,
-    batch_size=64,
-    eval_batch_size=256,
-    device="cpu",
-    n_devices=1,
     n_cores=2,
-    clock="seconds",
-    is_compiled=False,
-    data_dir=None,
-    allow_partial_data=False,
     sizes={"train": 100},
-    checkpoint_period_seconds=600.0,
-    wall_limit_seconds=600.0,
 )
 RULE_NAMES = {field.name for field in fields(TrialRules)}
 
