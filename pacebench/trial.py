@@ -42,6 +42,10 @@ class Progress:
     """Wall seconds of the trial at its newest checkpoint."""
     reason: Reason | None = None
     """Why the trial ended; set before the last checkpoint, so that a killed end is not undone."""
+    is_finished: bool = False
+    """Whether the submission has said that it has finished."""
+    is_interrupted: bool = False
+    """Whether the newest step was made but what follows it (an evaluation, perhaps) was not."""
 
 
 def run_trial(trial: Trial, progress: Progress) -> Reason | None:
@@ -51,10 +55,12 @@ def run_trial(trial: Trial, progress: Progress) -> Reason | None:
     if progress.reason is not None:
         return progress.reason
     clock.switch(Section.SUBMISSION)
-    for step in count(progress.step + 1):
-        is_finished = backend.step(step)
-        progress.step = step
-        action = _next_action(trial, limits, progress, is_finished)
+    for step in count(progress.step + (0 if progress.is_interrupted else 1)):
+        if not progress.is_interrupted:
+            progress.is_finished = backend.step(step)
+            progress.step = step
+        progress.is_interrupted = False
+        action = _next_action(trial, limits, progress)
         if action is Action.CONTINUE:
             continue
         if action is Action.EVALUATE:
@@ -62,13 +68,15 @@ def run_trial(trial: Trial, progress: Progress) -> Reason | None:
         clock.switch(Section.EVALUATION)
         charged = clock.charged(step)
         if action is Action.INTERRUPT:
+            progress.is_interrupted = True
             break
         if action is Action.STOP or not limits.evaluates_at(charged):
             progress.reason = Reason.BUDGET
             break
         _evaluate(trial, progress, charged)
-        rows = progress.rows
-        progress.reason = limits.stop_reason(rows, charged=charged, is_finished=is_finished)
+        progress.reason = limits.stop_reason(
+            progress.rows, charged=charged, is_finished=progress.is_finished
+        )
         if progress.reason:
             break
         if sum(clock.sections().values()) >= _next_save(trial.plan, progress):
@@ -78,24 +86,24 @@ def run_trial(trial: Trial, progress: Progress) -> Reason | None:
     return progress.reason
 
 
-def _next_action(trial: Trial, limits: Limits, progress: Progress, is_finished: bool) -> Action:
+def _next_action(trial: Trial, limits: Limits, progress: Progress) -> Action:
     """Decide what follows a step; rank 0 decides for all."""
     backend = trial.backend
     if backend.n_ranks == 1:
-        return _own_action(trial, limits, progress, is_finished)
+        return _own_action(trial, limits, progress)
     is_first = backend.rank == 0
-    action = _own_action(trial, limits, progress, is_finished) if is_first else None
+    action = _own_action(trial, limits, progress) if is_first else None
     return Action(backend.agree(action.value if action else None))
 
 
-def _own_action(trial: Trial, limits: Limits, progress: Progress, is_finished: bool) -> Action:
-    if trial.is_interrupted() and not is_finished:
+def _own_action(trial: Trial, limits: Limits, progress: Progress) -> Action:
+    if trial.is_interrupted():
         return Action.INTERRUPT
     return limits.next_action(
         step=progress.step,
         charged=trial.clock.charged(progress.step),
         last_eval=progress.last_eval,
-        is_finished=is_finished,
+        is_finished=progress.is_finished,
     )
 
 
@@ -143,6 +151,7 @@ def resume(trial: Trial, tree: Any) -> Progress:
     if trial.backend.rank == 0:
         trial.store.rewind(saved["n_rows"], saved["step"], saved["sections"].get("submission", 0.0))
     trial.backend.load_state(tree["state"])
+    trial.backend.run.step = saved["step"]
     trial.clock.restore(saved["sections"])
     rows = [EvalRow.from_json(line) for line in saved["rows"]]
     for row in rows:
@@ -153,6 +162,8 @@ def resume(trial: Trial, tree: Any) -> Progress:
         rows=rows,
         saved_at_seconds=sum(trial.clock.sections().values()),
         reason=Reason(saved["reason"]) if saved["reason"] else None,
+        is_finished=saved["is_finished"],
+        is_interrupted=saved["is_interrupted"],
     )
 
 
@@ -165,6 +176,8 @@ def _progress_tree(trial: Trial, progress: Progress) -> dict[str, Any]:
     return {
         "step": progress.step,
         "reason": str(progress.reason) if progress.reason else None,
+        "is_finished": progress.is_finished,
+        "is_interrupted": progress.is_interrupted,
         "last_eval": progress.last_eval,
         "n_rows": len(progress.rows),
         "rows": [row.to_json() for row in progress.rows],

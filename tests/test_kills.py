@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import signal
 import subprocess
@@ -13,9 +14,11 @@ import psutil
 import pytest
 
 from pacebench.plugins import find_submission
+from pacebench.rows import Reason
 from pacebench.store import RunStore
 from pacebench.study import write_plan
-from tests.support import REPOSITORY, draw
+from pacebench.trial import Progress, resume, run_trial
+from tests.support import PLAN, REPOSITORY, FakeBackend, FakeTime, draw, fake_trial, with_rules
 
 COMPARED = ("rows.jsonl", "checkpoint/state.npz")
 
@@ -96,8 +99,7 @@ def test_a_trial_that_is_asked_to_stop_writes_a_checkpoint_and_goes_on_later(
     stopped = write_plan(long_plan, tmp_path / "stopped")[0]
     assert start(whole).wait(120) == 0
     process = start(stopped)
-    rows = stopped / "rows.jsonl"
-    while process.poll() is None and not rows.exists():
+    while process.poll() is None and not RunStore(stopped).rows():
         time.sleep(0.01)
     process.terminate()
     assert process.wait(60) == 130
@@ -106,6 +108,28 @@ def test_a_trial_that_is_asked_to_stop_writes_a_checkpoint_and_goes_on_later(
     assert start(stopped).wait(120) == 0
     for name in COMPARED:
         assert (stopped / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.parametrize("step", [1, 2, 11, 200])
+def test_a_trial_stopped_at_any_step_makes_the_evaluation_that_was_due_there(
+    tmp_path: Path, step: int
+) -> None:
+    """Step 1, 11 and 200 end in evaluations, 2 does not; the last one ends the trial, too."""
+    plan = dataclasses.replace(with_rules(PLAN, max_steps=200), clock="steps")
+    plan = with_rules(plan, budget_seconds=1e9)
+    whole = fake_trial(plan, FakeBackend(time=FakeTime()), tmp_path / "whole")
+    assert run_trial(whole, Progress()) is Reason.MAX_STEPS
+    first = fake_trial(plan, FakeBackend(time=FakeTime()), tmp_path / "halves")
+    stops = iter([False] * (step - 1) + [True])
+    stopped = dataclasses.replace(first, is_interrupted=lambda: next(stops))
+    assert run_trial(stopped, Progress()) is None
+    second = fake_trial(plan, FakeBackend(time=FakeTime()), tmp_path / "halves")
+    progress = resume(second, second.store.load_checkpoint())
+    assert progress.step == step
+    assert run_trial(second, progress) is Reason.MAX_STEPS
+    for name in COMPARED:
+        ours = (second.store.folder / name).read_bytes()
+        assert ours == (whole.store.folder / name).read_bytes()
 
 
 def test_a_killed_worker_is_a_result_with_a_reason(tmp_path: Path, long_plan: list) -> None:
