@@ -163,7 +163,7 @@ class RunStore:
         self._guard(lambda: aside.replace(self.folder / name))
 
     def _write_aside(self, name: str, data: bytes) -> Path:
-        path = self.folder / f"{name}.partial"
+        path = self.folder / f"{name}.{os.getpid()}.partial"  # ranks may write at the same time
 
         def write() -> None:
             with path.open("wb") as file:

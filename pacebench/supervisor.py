@@ -118,8 +118,10 @@ class Supervisor:
                 deadline = min(deadline, now + GRACE_SECONDS)
                 for rank in ranks:
                     rank.terminate()
+            if any((rank.poll() or 0) < 0 for rank in ranks):
+                break  # killed by a signal: the others cannot go on, and would only say so
             if any(rank.poll() is not None for rank in ranks):
-                deadline = min(deadline, now + GRACE_SECONDS)  # the others cannot go on alone
+                deadline = min(deadline, now + GRACE_SECONDS)  # an end, which the others reach too
             if now >= deadline:
                 if not is_asked and all(rank.poll() is None for rank in ranks):
                     self._end(Reason.HUNG, f"no end within {self.plan.wall_limit_seconds:.0f} s")

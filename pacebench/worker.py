@@ -71,7 +71,10 @@ class Worker:
         return EXIT_ENDED
 
     def end(self, reason: Reason, **fields: Any) -> None:
-        """Write how the trial ended, and the clocks up to now."""
+        """Write how the trial ended, and rank 0's clocks up to now.
+
+        The end is written once: of several ranks that fail, the first says why.
+        """
         self.clock.switch(Section.OTHER)
         sections = self.clock.sections()
         if self.plan.clock == "seconds":
@@ -79,7 +82,8 @@ class Worker:
                 "submission_seconds": sections["submission"],
                 "wall_seconds": sum(sections.values()),
             }
-        self.store.append_timing(self.progress.step, sections)
+        if self.rank == 0:
+            self.store.append_timing(self.progress.step, sections)
         self.store.write_end(reason, step=self.progress.step, **fields)
 
     def fail(self, error: BaseException) -> int:
@@ -94,9 +98,8 @@ class Worker:
         (self.folder / name).write_text(text)
         step = self.backend.run.step if self.backend is not None else 0
         message = f"{type(error).__name__}: {error}"[:2000]
-        if self.rank == 0:
-            self.clock.device = OneDevice()  # the device may never answer again
-            self.end(reason, message=message, failed_step=step)
+        self.clock.device = OneDevice()  # neither the device nor the other ranks may answer again
+        self.end(reason, message=message, failed_step=step)
         return EXIT_ERROR
 
     def _set_up(self) -> Trial:

@@ -10,11 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pacebench.plugins import find_submission
 from pacebench.store import RunStore
-from pacebench.study import write_plan
+from pacebench.study import Resources, write_plan
 from tests.support import draw
 
 PACEBENCH = [sys.executable, "-P", "-m", "pacebench"]
@@ -40,19 +41,65 @@ def test_the_clocks_add_up_to_the_wall_time_that_the_supervisor_measured(
     assert end["wall_seconds"] == pytest.approx(total, abs=0.01)
 
 
+TWO_RANKS = Resources(device="cpu", n_devices=2, n_cores=2, is_compiled=False)
+
+
+def test_one_ranks_death_ends_the_trial(tmp_path: Path) -> None:
+    planned = draw(find_submission("adamw"), trials=1, resources=TWO_RANKS)
+    folder = write_plan(planned, tmp_path)[0]
+    process = subprocess.Popen([*PACEBENCH, "trial", str(folder)], stdout=subprocess.DEVNULL)
+    while process.poll() is None and not RunStore(folder).rows():
+        time.sleep(0.01)
+    ranks = psutil.Process(process.pid).children()
+    assert len(ranks) == 2
+    max(ranks, key=lambda rank: rank.pid).kill()
+    assert process.wait(60) == 1
+    end = RunStore(folder).end()
+    assert end is not None
+    # Rank 0 may notice that its peer is gone before the supervisor does.
+    assert end["reason"] in ("killed", "error")
+
+
+def test_the_rank_that_fails_first_says_why(tmp_path: Path) -> None:
+    plugin = tmp_path / "fails"
+    plugin.mkdir()
+    (plugin / "fails.py").write_text(
+        "import torch\n"
+        "def init(run):\n    return {}\n"
+        "def step(run, state, batches):\n"
+        "    if run.rank == 1 and run.step == 3: raise ValueError('rank 1 has had enough')\n"
+        "    run.all_reduce(torch.ones(1))\n"
+        "    return state\n"
+    )
+    (plugin / "submission.toml").write_text(
+        "search_space = {lr = {feasible_points = [1.0]}}\n[torch]\nalgorithm = 'fails'\n"
+    )
+    planned = draw(find_submission(str(plugin)), trials=1, resources=TWO_RANKS)
+    folder = write_plan(planned, tmp_path / "runs")[0]
+    command = [*PACEBENCH, "trial", str(folder)]
+    assert subprocess.run(command, check=False, timeout=100).returncode == 1
+    end = RunStore(folder).end()
+    assert end is not None
+    assert "rank 1 has had enough" in end["message"]
+    assert "rank 1 has had enough" in (folder / "rank_1_traceback.txt").read_text()
+
+
 def run_command(out: Path) -> list[str]:
     limits = ["--trials", "2", "--max-steps", "150", "--rules", "dev", "--workload", "digits"]
     return [*PACEBENCH, "run", "adamw", *limits, "--clock", "steps", "--out", str(out)]
 
 
-def test_control_c_stops_cleanly_and_the_same_command_continues(tmp_path: Path) -> None:
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGHUP])
+def test_control_c_and_a_closed_terminal_stop_cleanly_and_the_same_command_continues(
+    tmp_path: Path, signal_number: int
+) -> None:
     process = subprocess.Popen(
         run_command(tmp_path / "runs"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 100
     while not list(tmp_path.glob("runs/**/rows.jsonl")) and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal_number)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "The same command again continues" in output

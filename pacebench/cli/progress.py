@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 
 
+def _stop(*_: object) -> None:
+    """Treat a closed terminal and a polite kill as Ctrl-C."""
+    raise KeyboardInterrupt
+
+
 def drain_with_progress(folders: Sequence[Path], slots: Sequence[Slot], out: Path) -> int:
     """Run the trials that have not ended and show how they go; gives the exit code."""
     ends = {folder: RunStore(folder).end() for folder in folders}
@@ -26,6 +32,8 @@ def drain_with_progress(folders: Sequence[Path], slots: Sequence[Slot], out: Pat
     if len(waiting) < len(folders):
         print(f"trials that ended before and are not run again: {len(folders) - len(waiting)}")
     unable: list[str] = []
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGHUP, _stop)
     bar = tqdm(
         total=len(folders),
         initial=len(folders) - len(waiting),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -97,7 +96,6 @@ def _start(slot: Slot, folder: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C reaches this process, which then stops them in order
-        env={**os.environ, "PACEBENCH_PARENT": str(os.getpid())},
     )
 
 
