@@ -69,7 +69,7 @@ class JaxBackend:
             self._state = self._algorithm.step(self.run, self._state, self._batches)
         except Finished:
             return True
-        if step % RUN_AHEAD_STEPS == 0:  # a token at every step would cost more than it gives
+        if step % RUN_AHEAD_STEPS == 1:  # a token at every step would cost more than it gives
             self._queued.append(_token(_smallest(self._state["params"])))
             if len(self._queued) > 1:
                 self._queued.popleft().block_until_ready()

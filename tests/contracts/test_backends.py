@@ -17,7 +17,7 @@ from pacebench.plan import TrialPlan
 from pacebench.rows import Reason
 from pacebench.spec import Batch, LossValue, Partial, Workload
 from pacebench.trial import Progress, Trial, resume, run_trial
-from tests.contracts.compilations import compilations_during
+from tests.contracts.compilations import COMPILATIONS, capture_only
 from tests.contracts.table import CASES, Case
 from tests.support import library_plan, open_trial, with_rules
 
@@ -89,10 +89,11 @@ def test_evaluation_leaves_training_alone(case: Case, tmp_path: Path) -> None:
     assert flatten(plain.backend.save_state()) == flatten(evaluated.backend.save_state())
 
 
-def test_nothing_recompiles_after_step_2(case: Case, tmp_path: Path) -> None:
-    if case.framework != "jax":
-        pytest.skip("torch compiles on a GPU only; there the test machine has none")
-    trial = opened(case, tmp_path)
+def test_nothing_recompiles_after_step_2(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture_only(monkeypatch)
+    trial = opened(case, tmp_path, is_compiled=True)
 
     def step_and_measure(steps: tuple[int, ...]) -> None:
         for step in steps:
@@ -101,7 +102,7 @@ def test_nothing_recompiles_after_step_2(case: Case, tmp_path: Path) -> None:
         trial.backend.wait()
 
     step_and_measure((1, 2))
-    assert compilations_during(lambda: step_and_measure((3, 4, 5))) == []
+    assert COMPILATIONS[case.framework](lambda: step_and_measure((3, 4, 5))) == []
 
 
 def test_every_parameter_is_float32_and_has_a_kind(case: Case, tmp_path: Path) -> None:
