@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -73,6 +74,7 @@ def draw_plan(request: StudyRequest) -> list[PlannedTrial]:
     DataError or RulesError before anything is written.
     """
     _check_names(request.submissions)
+    _check_frameworks(request.submissions)
     planned: list[tuple[tuple[int, int], PlannedTrial]] = []
     for workload in request.workloads:
         sizes = _sizes(workload, request.data)
@@ -250,6 +252,16 @@ def _check_names(submissions: Sequence[Submission]) -> None:
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
         raise PlanError(f"two submissions are called '{twice[0]}'; rename one or name it once")
+
+
+def _check_frameworks(submissions: Sequence[Submission]) -> None:
+    """Raise PlanError if a submission's framework is not installed; imports none."""
+    for submission in submissions:
+        if importlib.util.find_spec(submission.framework) is None:
+            raise PlanError(
+                f"'{submission.name}' needs {submission.framework}, which is not installed: "
+                f"pip install 'pacebench[{submission.framework}]'"
+            )
 
 
 def _check_same(path: Path, plan: TrialPlan) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import sys
 from pathlib import Path
 
 import pytest
 
-from pacebench.errors import SubmissionError, UnknownNameError
+from pacebench.errors import PlanError, SubmissionError, UnknownNameError
 from pacebench.plugins import find_submission, installed_submissions, resolve
+from tests.support import draw
 
 MAKE = "import {framework}\ndef make(parameters, hparams, run):\n    return None\n"
 TOML = (
@@ -115,6 +117,12 @@ def test_a_mistake_in_the_name_is_one_clear_line(named: str, tmp_path: Path) -> 
         find_submission(named.format(tmp=tmp_path))
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_framework_that_is_not_installed_is_said_before_anything_runs() -> None:
+    absent = dataclasses.replace(find_submission("adamw"), framework="no_such_framework")
+    with pytest.raises(PlanError, match=r"'adamw' needs no_such_framework.*pip install"):
+        draw(absent)
 
 
 def test_an_address_that_leads_nowhere_says_so() -> None:
