@@ -113,8 +113,8 @@ def test_evaluations_are_one_live_list_without_test_results(tmp_path):
     ((step, row),) = first
     assert step == 1
     assert row["validation/accuracy"] == 0.5
-    # One step of a step hint of 100 for 10 s is charged 0.1 s, or 1 step under a clock of steps.
-    assert row["score"] == row["accumulated_submission_time"] == 1.0
+    # One step of a step hint of 100 for 10 s stands for 0.1 s under a clock of steps.
+    assert row["score"] == row["accumulated_submission_time"] == 0.1
     assert row["validation/num_examples"] == 397
 
 
