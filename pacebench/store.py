@@ -186,11 +186,9 @@ class RunStore:
 
 
 def create_trial(folder: Path, plan_json: str) -> None:
-    """Make a trial's folder with its plan; an existing one must hold the same plan."""
-    path = folder / PLAN_FILE
+    """Write the plan into a trial's folder, which makes it a trial; whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    store = RunStore(folder)
-    store._replace(path.name, plan_json.encode())
+    RunStore(folder)._replace(PLAN_FILE, plan_json.encode())
 
 
 def whole_lines(path: Path) -> list[bytes]:

@@ -22,8 +22,6 @@ from pacebench.trial import Trial
 from tuning.rules import load_rules
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SHARED = REPOSITORY.parent / "shared"
-"""Small real data sets beside the checkout; tests that need them skip where they are absent."""
 
 RULES = TrialRules(
     version="test",

@@ -110,7 +110,7 @@ def test_the_charge_is_the_largest_of_all_ranks() -> None:
 
     class SlowerRank:
         def wait(self) -> None:
-            pass
+            """Return at once."""
 
         def max_over_ranks(self, value: float) -> float:
             return max(value, 9.0)

@@ -99,6 +99,16 @@ def test_a_step_that_fails_is_a_result_with_its_reason_and_the_others_go_on(
         assert words.split(":")[0] in (folder / "traceback.txt").read_text()
 
 
+def test_a_submission_that_blames_the_data_stops_no_other(tmp_path: Path) -> None:
+    body = "    from pacebench.errors import DataError\n    raise DataError('not my fault')\n"
+    bad = plugin(tmp_path / "blames", LEVEL_2 + body, LEVEL_2_TOML)
+    good = plugin(tmp_path / "good", GOOD)
+    code, ends = run(tmp_path, bad, good)
+    assert code == 1
+    assert ends["blames"] is None  # it can be run again, and does the same
+    assert ends["good"]["reason"] == "max_steps"
+
+
 def test_a_loss_that_is_not_a_number_ends_as_diverged(tmp_path: Path) -> None:
     body = "    for p in run.params.values(): p.data.fill_(float('nan'))\n    return state\n"
     bad = plugin(tmp_path / "nan", LEVEL_2 + body, LEVEL_2_TOML)

@@ -31,7 +31,8 @@ def drain_with_progress(folders: Sequence[Path], slots: Sequence[Slot], out: Pat
     n_failed = sum(end["reason"] in FAILURES for end in ends.values() if end)
     if len(waiting) < len(folders):
         print(f"trials that ended before and are not run again: {len(folders) - len(waiting)}")
-    unable: list[str] = []
+    unable: set[str] = set()
+    n_submissions = len({read_plan(folder).submission for folder in waiting})
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGHUP, _stop)
     bar = tqdm(
@@ -51,10 +52,10 @@ def drain_with_progress(folders: Sequence[Path], slots: Sequence[Slot], out: Pat
                     bar.update()
                 for folder, line in report.failed:
                     bar.write(f"{folder.relative_to(out)}: {line}")
-                    unable.append(line)
+                    unable.add(read_plan(folder).submission)
                 bar.set_postfix_str(_running(report.running))
-                if unable:
-                    break  # a full disk or missing data would stop every other trial too
+                if len(unable) >= min(2, n_submissions):
+                    break  # not one submission's doing: a full disk or missing data stops all
     except KeyboardInterrupt:
         print("interrupted; checkpoints are written. The same command again continues.")
         return EXIT_INTERRUPTED

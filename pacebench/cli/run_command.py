@@ -83,20 +83,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draw, write and drain the plan; exit code 1 if any trial failed."""
+    from pacebench.executors.local import make_slots
     from pacebench.study import draw_plan, write_plan
 
     request = _request(args)
+    resources = request.resources
+    n_gpus = resources.n_devices if resources.device == "gpu" else 0
+    slots = [] if args.plan_only else make_slots(args.jobs, resources.n_cores, n_gpus)
     planned = draw_plan(request)
     folders = write_plan(planned, args.out)
     _print_forecast(planned, request, args)
     if args.plan_only:
         return 0
     from pacebench.cli.progress import drain_with_progress
-    from pacebench.executors.local import make_slots
 
-    resources = request.resources
-    n_gpus = resources.n_devices if resources.device == "gpu" else 0
-    slots = make_slots(args.jobs, resources.n_cores, n_gpus)
     started = time.monotonic()
     code = drain_with_progress(folders, slots, args.out)
     print(f"done in {time.monotonic() - started:.0f} s; next: pacebench score {args.out}")
