@@ -1,86 +1,42 @@
-"""The five losses on torch tensors, with AlgoPerf's way of summing, counting and masking.
-
-B batch, C classes, K labels, N values per example, T frames, L target tokens, U the axes of the
-units that are summed: whatever `outputs` has before its classes, or is labelled by.
-
-`losses_jax` is the same file on jax arrays; tests/backends/test_losses.py holds them together.
-"""
+"""The five losses of `pacebench.backends.losses` on torch tensors; `losses_jax` is its twin."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch.nn import functional
 
-from pacebench.errors import PacebenchError
+from pacebench.backends.losses import Arrays, Call, check_shape
 from pacebench.spec import Loss, LossValue
-
-_Arrays = Any  # one tensor, or CTC's pair of tensors: the loss says which
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Call:
-    targets: _Arrays
-    outputs: _Arrays
-    mask: torch.Tensor | None
-    label_smoothing: float
 
 
 def compute_loss(
     loss: Loss,
-    targets: _Arrays,
-    outputs: _Arrays,
+    targets: Arrays,
+    outputs: Arrays,
     mask: torch.Tensor | None = None,
     label_smoothing: float = 0.0,
 ) -> LossValue:
     """The loss of one batch: its sum over the valid units, their number, and each unit's loss.
 
-    | loss                  | `targets`                              | `outputs`            | unit |
-    |-----------------------|----------------------------------------|----------------------|------|
-    | softmax_cross_entropy | classes [U], or distributions [U, C]   | logits [U, C]        | U    |
-    | sigmoid_cross_entropy | 0, 1 or between, [B] or [B, ..., K]    | logits, same shape   | each |
-    | mean_squared_error    | [B, ...]                               | same shape           | B    |
-    | mean_absolute_error   | [B, ...]                               | same shape           | B    |
-    | ctc                   | (tokens [B, L], paddings [B, L])       | (logits [B, T, C],   | B    |
-    |                       |                                        | paddings [B, T])     |      |
-
-    Targets and masks may be of any number type, or bool; outputs of any float type. All is
-    computed in float32 and given as float32 tensors on the outputs' device. Paddings are 1 where
-    there is padding, which comes last; CTC's blank is class 0.
-
-    `mask`: weights of the units. Its shape is that of the unit's leading axes, [B] at the least,
-    and it is repeated over the other axes; without it every weight is 1. `per_example` (shape: the
-    units) is weighted, `summed` is its sum, and `n_valid_examples` is the sum of the weights: of
-    examples, tokens or labels. CTC counts target tokens: Σ weight · tokens. Where a weight is 0 the
-    targets may hold anything (-1, NaN).
-
-    `label_smoothing` a: softmax uses (1-a)·target + a/C; sigmoid uses (1-a)·target + a/K over its
-    K > 1 labels (ogbg's rule) and ignores a with one label (criteo's); the others ignore it.
-
-    The regression losses are means over an example's values. CTC is not divided by any length; it
-    is infinite where an alignment is impossible, as in AlgoPerf's torch (jax gives about 1e5), and
-    `torch.nn.functional.ctc_loss` reads the lengths on the host, which breaks a compiled graph; no
-    other loss does.
-
-    Raises PacebenchError if shapes do not fit. Source: AlgoPerf v0.6, the workloads' `loss_fn`.
-    We differ: CTC counts 0 tokens in an empty batch (AlgoPerf at least 1), and masked CTC counts
-    the tokens of the examples that are left (AlgoPerf counts examples, or fails).
+    `pacebench.backends.losses` says what each loss takes and counts. The arrays given lie on the
+    outputs' device. CTC is infinite where an alignment is impossible, as in AlgoPerf's torch (jax
+    gives about 1e5), and `torch.nn.functional.ctc_loss` reads the lengths on the host, which
+    breaks a compiled graph; no other loss does. Raises PacebenchError if shapes do not fit.
     """
-    call = _Call(targets=targets, outputs=outputs, mask=mask, label_smoothing=label_smoothing)
+    call = Call(targets=targets, outputs=outputs, mask=mask, label_smoothing=label_smoothing)
     # `Loss(loss)`, because torch 2.13 compiles no guard on a member that only looks up a dict:
     # the first loss compiled would answer for all others.
     return _LOSSES[Loss(loss)](call)
 
 
-def _softmax_cross_entropy(call: _Call) -> LossValue:
+def _softmax_cross_entropy(call: Call) -> LossValue:
     logits_UC, targets = call.outputs.float(), call.targets
     is_soft = targets.ndim == logits_UC.ndim
-    _check_shape("targets", targets.shape, logits_UC.shape if is_soft else logits_UC.shape[:-1])
+    check_shape("targets", targets.shape, logits_UC.shape if is_soft else logits_UC.shape[:-1])
     weights_U = _unit_weights(call.mask, logits_UC.shape[:-1])
     weights = weights_U[..., None] if is_soft and weights_U is not None else weights_U
     targets = _where_valid(weights, targets)
@@ -95,9 +51,9 @@ def _softmax_cross_entropy(call: _Call) -> LossValue:
     return _masked(loss_U, weights_U)
 
 
-def _sigmoid_cross_entropy(call: _Call) -> LossValue:
+def _sigmoid_cross_entropy(call: Call) -> LossValue:
     logits_U = call.outputs.float()
-    _check_shape("targets", call.targets.shape, logits_U.shape)
+    check_shape("targets", call.targets.shape, logits_U.shape)
     weights_U = _unit_weights(call.mask, logits_U.shape)
     targets_U = _where_valid(weights_U, call.targets).float()
     n_labels = logits_U.shape[-1] if logits_U.ndim > 1 else 1
@@ -108,9 +64,9 @@ def _sigmoid_cross_entropy(call: _Call) -> LossValue:
     return _masked(-(targets_U * log_p_U + (1 - targets_U) * log_not_p_U), weights_U)
 
 
-def _regression(call: _Call, penalty: Callable[[torch.Tensor], torch.Tensor]) -> LossValue:
+def _regression(call: Call, penalty: Callable[[torch.Tensor], torch.Tensor]) -> LossValue:
     outputs_BN = _flat(call.outputs)
-    _check_shape("targets", call.targets.shape, call.outputs.shape)
+    check_shape("targets", call.targets.shape, call.outputs.shape)
     weights_B = _unit_weights(call.mask, outputs_BN.shape[:1])
     targets_BN = _where_valid(
         None if weights_B is None else weights_B[:, None], _flat(call.targets)
@@ -118,10 +74,10 @@ def _regression(call: _Call, penalty: Callable[[torch.Tensor], torch.Tensor]) ->
     return _masked(penalty(outputs_BN - targets_BN).mean(dim=1), weights_B)
 
 
-def _ctc(call: _Call) -> LossValue:
+def _ctc(call: Call) -> LossValue:
     (tokens_BL, token_paddings_BL), (logits_BTC, frame_paddings_BT) = call.targets, call.outputs
-    _check_shape("paddings of targets", token_paddings_BL.shape, tokens_BL.shape)
-    _check_shape("paddings of outputs", frame_paddings_BT.shape, logits_BTC.shape[:2])
+    check_shape("paddings of targets", token_paddings_BL.shape, tokens_BL.shape)
+    check_shape("paddings of outputs", frame_paddings_BT.shape, logits_BTC.shape[:2])
     weights_B = _unit_weights(call.mask, logits_BTC.shape[:1])
     n_tokens_B = (1 - token_paddings_BL.float()).sum(dim=1)
     n_frames_B = (1 - frame_paddings_BT.float()).sum(dim=1)
@@ -143,7 +99,7 @@ def _ctc(call: _Call) -> LossValue:
     )
 
 
-_LOSSES: Mapping[Loss, Callable[[_Call], LossValue]] = {
+_LOSSES: Mapping[Loss, Callable[[Call], LossValue]] = {
     Loss.SOFTMAX_CROSS_ENTROPY: _softmax_cross_entropy,
     Loss.SIGMOID_CROSS_ENTROPY: _sigmoid_cross_entropy,
     Loss.MEAN_SQUARED_ERROR: partial(_regression, penalty=torch.square),
@@ -160,7 +116,7 @@ def _unit_weights(mask: torch.Tensor | None, shape_U: torch.Size) -> torch.Tenso
     """Give every unit's weight; None stands for ones everywhere and costs nothing."""
     if mask is None:
         return None
-    _check_shape("mask", mask.shape, shape_U[: mask.ndim])
+    check_shape("mask", mask.shape, shape_U[: mask.ndim])
     n_missing = len(shape_U) - mask.ndim
     return mask.float().reshape(*mask.shape, *[1] * n_missing).expand(shape_U)
 
@@ -178,10 +134,3 @@ def _masked(loss_U: torch.Tensor, weights_U: torch.Tensor | None) -> LossValue:
     return LossValue(
         summed=weighted_U.sum(), n_valid_examples=weights_U.sum(), per_example=weighted_U
     )
-
-
-def _check_shape(what: str, shape: torch.Size, allowed: torch.Size) -> None:
-    if shape != allowed:
-        raise PacebenchError(
-            f"the loss got {what} of shape {tuple(shape)}; the outputs ask for {tuple(allowed)}"
-        )
