@@ -14,13 +14,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from pacebench.algoperf_read import (
-    ImportReport,
-    TrialLogs,
-    TrialPlace,
-    find_trials,
-    read_trial,
-)
+from pacebench.algoperf_read import ImportReport, TrialLogs, read_trial
+from pacebench.algoperf_tree import LAYOUT, Dirt, TrialPlace, find_trials
 from pacebench.errors import LogsError
 from pacebench.limits import limits_of
 from pacebench.plan import TrialPlan, TrialRules, plan_from_json
@@ -51,18 +46,21 @@ _LIMITS = {
 def import_logs(path: Path, out: Path, rules: Rules) -> ImportReport:
     """Import all trials below `path` as run folders in `out`, judged by `rules`.
 
-    `path` holds external_tuning or self_tuning, or is one of them. A trial that is there already
-    is left as it is. Raises LogsError if there are no logs, or if another trial is in the way.
+    `path` is or holds a folder of submissions. A trial that is there already is left as it is.
+    Raises LogsError if there are no logs, or if another trial is in the way.
     """
-    report = ImportReport()
-    places = list(find_trials(path, report))
+    tree = find_trials(path)
+    if not (tree.places or tree.dirt):
+        raise LogsError(f"no AlgoPerf logs in {path}: nowhere below is a {LAYOUT}")
+    report = ImportReport(dirt=list(tree.dirt))
+    places = tree.places
     known = [place for place in places if place.workload in rules.workloads]
     for place in places:
         if place.workload not in rules.workloads:
-            report.add(f"workload that rules {rules.version} do not have", place.name)
+            report.add(f"workload that rules {rules.version} do not have", place)
     for place in known:
-        if not any(place.folder.iterdir()):
-            report.add("empty trial folder", place.name)
+        if not place.files:
+            report.add("empty trial folder", place)
             continue
         stated = read_trial(place, report)
         _write_trial(place, stated, out, rules, report)
@@ -207,12 +205,17 @@ def _count_missing(places: Sequence[TrialPlace], rules: Rules, report: ImportRep
         studies[place.study] = studies.get(place.study, 0) + 1
     for (ruleset, submission, workload), studies in sorted(there.items()):
         name = f"{submission} on {workload}"
+
+        def add(kind: str, detail: str, name: str = name, submission: str = submission) -> None:
+            where = f"{name}: {detail}"
+            report.dirt.append(Dirt(kind=kind, where=where, submission=submission))
+
         n_trials = rules.trials_per_study(ruleset)
         if len(studies) < rules.studies:
-            report.add("missing studies", f"{name}: {len(studies)} of {rules.studies}")
+            add("missing studies", f"{len(studies)} of {rules.studies}")
         n_short = sum(n < n_trials for n in studies.values())
         if n_short:
-            report.add("studies with missing trials", f"{name}: {n_short}")
+            add("studies with missing trials", f"{n_short}")
 
 
 def _whole(value: Any) -> int:

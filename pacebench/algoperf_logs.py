@@ -65,6 +65,23 @@ def is_metric(column: str) -> bool:
     return split in SPLITS and bool(metric) and metric != N_EXAMPLES
 
 
+def rows_in_order(steps: Sequence[float], preemptions: Sequence[float]) -> list[int]:
+    """Give which rows of a trial count, in the order of their steps.
+
+    After a preemption AlgoPerf goes back to its checkpoint and makes steps again: rows that a
+    later process made stand for those of an earlier one from that step on.
+
+    >>> rows_in_order([1, 10, 30, 20, 25], [0, 0, 0, 1, 1])
+    [0, 1, 3, 4]
+    """
+    order = sorted(range(len(steps)), key=lambda i: (preemptions[i], steps[i]))
+    kept: list[int] = []
+    for i in reversed(order):
+        if not kept or steps[i] < steps[kept[-1]]:
+            kept.append(i)
+    return kept[::-1]
+
+
 def write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """Write records with their columns in alphabetical order; absent values and NaN stay blank."""
     columns = sorted({name for record in records for name in record})

@@ -1,4 +1,4 @@
-"""Finds the trials in AlgoPerf's log tree (`pacebench.algoperf_logs`) and reads their files.
+"""Reads the files of one trial in AlgoPerf's log tree (`pacebench.algoperf_logs`).
 
 Whatever is not as it should be becomes a piece of dirt, with its place, and reading goes on.
 """
@@ -6,29 +6,16 @@ Whatever is not as it should be becomes a piece of dirt, with its place, and rea
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pacebench import algoperf_logs as logs
+from pacebench.algoperf_tree import Dirt, TrialPlace
 from pacebench.clock import Section
 from pacebench.errors import LogsError
 from pacebench.rows import EvalRow
-from tuning.rules import RULESETS
-
-_STUDY = re.compile(r"study_(\d+)")
-_TRIAL = re.compile(r"trial_(\d+)")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Dirt:
-    """Something in the logs that is not as it should be."""
-
-    kind: str
-    where: str
-    """The path below the logs, and details."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -40,24 +27,10 @@ class ImportReport:
     n_there_already: int = 0
     dirt: list[Dirt] = field(default_factory=list)
 
-    def add(self, kind: str, where: str) -> None:
-        """Count a piece of dirt."""
-        self.dirt.append(Dirt(kind=kind, where=where))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrialPlace:
-    """Where a trial lies in the tree."""
-
-    folder: Path
-    name: str
-    """The path below the logs."""
-    ruleset: str
-    submission: str
-    study: int
-    workload: str
-    framework: str
-    trial: int
+    def add(self, kind: str, place: TrialPlace, detail: str = "") -> None:
+        """Count a piece of dirt in a trial."""
+        where = f"{place.name}: {detail}" if detail else place.name
+        self.dirt.append(Dirt(kind=kind, where=where, submission=place.submission))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,136 +45,71 @@ class TrialLogs:
     flags: Mapping[str, Any]
 
 
-def find_trials(path: Path, report: ImportReport) -> Iterator[TrialPlace]:
-    """Give the places of all trials below `path`, sorted; raises LogsError if it holds no logs."""
-    for top in _tunings(path):
-        base = top.parent
-        ruleset = top.name.removesuffix(logs.TUNING_SUFFIX)
-        for submission in _folders(top, base, report):
-            for study_folder in _folders(submission, base, report):
-                study = _STUDY.fullmatch(study_folder.name)
-                if study is None:
-                    report.add("folder that is no study", str(study_folder.relative_to(base)))
-                    continue
-                for workload_folder in _folders(study_folder, base, report):
-                    for folder, workload, framework, trial in _trials(
-                        workload_folder, base, report
-                    ):
-                        yield TrialPlace(
-                            folder=folder,
-                            name=str(folder.relative_to(base)),
-                            ruleset=ruleset,
-                            submission=submission.name,
-                            study=int(study.group(1)),
-                            workload=workload,
-                            framework=framework,
-                            trial=trial,
-                        )
-
-
-def _tunings(path: Path) -> list[Path]:
-    names = [f"{ruleset}{logs.TUNING_SUFFIX}" for ruleset in RULESETS]
-    top = path.resolve()
-    found = [top] if top.name in names else [top / name for name in names]
-    found = [folder for folder in found if folder.is_dir()]
-    if not found:
-        raise LogsError(
-            f"no AlgoPerf logs in {path}: it holds neither {' nor '.join(names)}, with "
-            "<submission>/study_<k>/<workload>_<framework>/trial_<i> below"
-        )
-    return found
-
-
-def _folders(parent: Path, base: Path, report: ImportReport) -> list[Path]:
-    """Give the folders in a folder, sorted; files at these levels are dirt."""
-    entries = sorted(parent.iterdir())
-    for entry in entries:
-        if not entry.is_dir():
-            report.add("loose file", str(entry.relative_to(base)))
-    return [entry for entry in entries if entry.is_dir()]
-
-
-def _trials(folder: Path, base: Path, report: ImportReport) -> Iterator[tuple[Path, str, str, int]]:
-    """Give (folder, workload, framework, trial) below a workload folder."""
-    workload, _, suffix = folder.name.rpartition("_")
-    if suffix not in logs.FRAMEWORK_OF or not workload:
-        report.add("folder that is no workload", str(folder.relative_to(base)))
-        return
-    n_trials = 0
-    for entry in sorted(folder.iterdir()):
-        trial = _TRIAL.fullmatch(entry.name)
-        if trial is not None and entry.is_dir():
-            n_trials += 1
-            yield entry, workload, logs.FRAMEWORK_OF[suffix], int(trial.group(1))
-        elif entry.is_dir():
-            report.add("folder that is no trial", str(entry.relative_to(base)))
-    if not n_trials:
-        report.add("workload folder without trials", str(folder.relative_to(base)))
-
-
 def read_trial(place: TrialPlace, report: ImportReport) -> TrialLogs:
     """Read what the files of one trial tell."""
     records = _read_records(place, report)
     rows, timing = _rows_of(records, place, report)
-    meta = _object(_newest(place.folder, logs.META_PREFIX), place, report)
-    hyperparameters = _object(place.folder / logs.HYPERPARAMETERS_FILE, place, report)
+    meta = _object(_newest(Path(place.folder), logs.META_PREFIX), place, report)
+    hyperparameters = _object(Path(place.folder) / logs.HYPERPARAMETERS_FILE, place, report)
     if place.ruleset == "external" and not hyperparameters:
-        report.add(f"no {logs.HYPERPARAMETERS_FILE}", place.name)
+        report.add(f"no {logs.HYPERPARAMETERS_FILE}", place)
     return TrialLogs(
         rows=tuple(rows),
         timing=tuple(timing),
         sizes=_sizes(records, meta),
         hyperparameters=hyperparameters,
         meta=meta,
-        flags=_object(_newest(place.folder, logs.FLAGS_PREFIX), place, report),
+        flags=_object(_newest(Path(place.folder), logs.FLAGS_PREFIX), place, report),
     )
 
 
 def _read_records(place: TrialPlace, report: ImportReport) -> list[dict[str, str]]:
-    path = place.folder / logs.EVAL_FILE
+    path = Path(place.folder) / logs.EVAL_FILE
     if not path.is_file():
-        report.add(f"no {logs.EVAL_FILE}", place.name)
+        report.add(f"no {logs.EVAL_FILE}", place)
         return []
     try:
         records, n_damaged = logs.read_csv(path)
     except LogsError as error:
-        report.add(f"damaged {logs.EVAL_FILE}", f"{place.name}: {error}")
+        report.add(f"damaged {logs.EVAL_FILE}", place, f"{error}")
         return []
     if n_damaged:
-        report.add("damaged line", f"{place.name}: {n_damaged}")
+        report.add("damaged line", place, f"{n_damaged}")
     if not records:
-        report.add(f"{logs.EVAL_FILE} without evaluations", place.name)
+        report.add(f"{logs.EVAL_FILE} without evaluations", place)
     return records
 
 
 def _rows_of(
     records: Sequence[Mapping[str, str]], place: TrialPlace, report: ImportReport
 ) -> tuple[list[EvalRow], list[dict[str, float]]]:
-    """Give the evaluations and the clocks; a later row at an earlier step replaces what follows it.
-
-    (After a preemption AlgoPerf goes back to its checkpoint and makes the steps again.)
-    """
+    """Give the evaluations and the clocks, in the order of their steps."""
+    whole = [r for r in records if math.isfinite(_step(r)) and math.isfinite(_seconds(r))]
+    if len(whole) < len(records):
+        report.add("damaged line", place, f"{len(records) - len(whole)} without step or time")
+    preemptions = [logs.number(record.get(logs.PREEMPTIONS)) for record in whole]
+    order = logs.rows_in_order(
+        [_step(record) for record in whole], [0 if math.isnan(p) else p for p in preemptions]
+    )
+    if len(order) < len(whole):
+        report.add("steps made again", place, f"{len(whole) - len(order)} evaluations replaced")
     rows: list[EvalRow] = []
     timing: list[dict[str, float]] = []
-    n_blank = 0
-    for record in records:
-        step, seconds = logs.number(record.get(logs.STEP)), _seconds(record)
-        if not (math.isfinite(step) and math.isfinite(seconds)):
-            report.add("damaged line", f"{place.name}: no step or no time")
-            continue
+    for record in (whole[i] for i in order):
+        step, seconds = int(_step(record)), _seconds(record)
         metrics = {k: logs.number(v) for k, v in record.items() if logs.is_metric(k)}
-        n_blank += sum(not math.isfinite(v) for v in metrics.values())
-        if rows and rows[-1].step >= step:
-            report.add("steps made again", f"{place.name}: from step {int(step)}")
-            rows = [row for row in rows if row.step < step]
-            timing = [sections for sections in timing if sections["step"] < step]
-        rows.append(EvalRow(step=int(step), seconds=seconds, metrics=metrics))
+        rows.append(EvalRow(step=step, seconds=seconds, metrics=metrics))
         spent = {s: logs.number(record.get(column)) for column, s in logs.SECONDS_OF.items()}
         spent[Section.SUBMISSION] = seconds
-        timing.append({"step": int(step), **{s: v for s, v in spent.items() if math.isfinite(v)}})
+        timing.append({"step": step, **{s: v for s, v in spent.items() if math.isfinite(v)}})
+    n_blank = sum(not math.isfinite(v) for row in rows for v in row.metrics.values())
     if n_blank:
-        report.add("blank or not finite values", f"{place.name}: {n_blank}")
+        report.add("blank or not finite values", place, str(n_blank))
     return rows, timing
+
+
+def _step(record: Mapping[str, str]) -> float:
+    return logs.number(record.get(logs.STEP))
 
 
 def _seconds(record: Mapping[str, str]) -> float:
@@ -216,7 +124,7 @@ def _object(path: Path | None, place: TrialPlace, report: ImportReport) -> dict[
     try:
         return logs.read_json_object(path) or {}
     except LogsError as error:
-        report.add("damaged JSON", f"{place.name}: {error}")
+        report.add("damaged JSON", place, f"{error}")
         return {}
 
 

@@ -3,52 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from pacebench.errors import LogsError
-from pacebench.plan import TrialPlan
 
 
-def select_plans(
-    plans: Sequence[tuple[Path, TrialPlan]], *, rules: str | None, ruleset: str | None
-) -> list[tuple[Path, TrialPlan]]:
-    """Give the plans of one rules version and one ruleset (`external` or `self`).
+def choose(
+    found: Counter[tuple[str, str]], *, rules: str | None, ruleset: str | None
+) -> tuple[str, str]:
+    """Choose the one rules version and ruleset (`external` or `self`) that is scored.
 
-    Raises LogsError if the filters leave none, or leave more than one version or ruleset.
+    `found` counts trials by both; `rules` and `ruleset` leave only their own. Raises LogsError if
+    nothing is left, or more than one version or ruleset.
     """
-    kept = [
-        (path, plan)
-        for path, plan in plans
-        if rules in (None, plan.rules.version) and ruleset in (None, plan.rules.ruleset)
-    ]
-    there = _what_is_there([plan for _, plan in plans])
+    kept = [key for key in found if rules in (None, key[0]) and ruleset in (None, key[1])]
+    there = ", ".join(f"{v} {r} ({n} trials)" for (v, r), n in sorted(found.items()))
     if not kept:
-        asked = " ".join(
-            f"--{name} {value}"
-            for name, value in (("rules", rules), ("ruleset", ruleset))
-            if value is not None
-        )
+        options = (("rules", rules), ("ruleset", ruleset))
+        asked = " ".join(f"--{name} {value}" for name, value in options if value is not None)
         raise LogsError(f"no trials under {asked}; there are: {there}")
-    for option, values in (
-        ("rules", {plan.rules.version for _, plan in kept}),
-        ("ruleset", {plan.rules.ruleset for _, plan in kept}),
-    ):
+    for i, option in enumerate(("rules", "ruleset")):
+        values = {key[i] for key in kept}
         if len(values) > 1:
             raise LogsError(
                 f"trials of different {option} have no common score: {there}; "
                 f"choose one with --{option} ({' or '.join(sorted(values))})"
             )
-    return kept
+    return kept[0]
 
 
 def check_comparable(trials: pd.DataFrame, *, is_mixed_hardware_allowed: bool) -> None:
     """Raise LogsError if trials (of one rules version and ruleset) must not be compared."""
     _check_clocks(trials)
     _check_twins(trials)
-    _check_frameworks(trials)
     _check_targets(trials)
     if not is_mixed_hardware_allowed:
         _check_hardware(trials)
@@ -74,17 +62,6 @@ def _check_twins(trials: pd.DataFrame) -> None:
         raise LogsError(f"the same trial is there twice, in {one} and {other}; give only one")
 
 
-def _check_frameworks(trials: pd.DataFrame) -> None:
-    for (submission, workload), group in trials.groupby(["submission", "workload"]):
-        frameworks = sorted(set(group["framework"]))
-        if len(frameworks) > 1:
-            raise LogsError(
-                f"submission '{submission}' ran workload '{workload}' in "
-                f"{' and in '.join(frameworks)}; a leaderboard holds each submission once: "
-                "score the folders apart"
-            )
-
-
 def _check_targets(trials: pd.DataFrame) -> None:
     for workload, group in trials.groupby("workload"):
         targets = sorted(
@@ -108,10 +85,3 @@ def _check_hardware(trials: pd.DataFrame) -> None:
             f"trials ran on different hardware ({found}); their times do not compare: "
             "score the folders apart, or give --allow-mixed-hardware, which is then shown"
         )
-
-
-def _what_is_there(plans: Sequence[TrialPlan]) -> str:
-    counts = Counter((plan.rules.version, plan.rules.ruleset) for plan in plans)
-    return ", ".join(
-        f"{version} {ruleset} ({n} trials)" for (version, ruleset), n in sorted(counts.items())
-    )

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import pandas as pd
 
 from pacebench.rows import FAILURES
 from scoring.checks import hardware_classes
-from tuning.rules import load_rules, rules_versions
-
-_N_PLACES = 6
+from scoring.score_rules import ScoreRules
 
 
-def notes_on(trials: pd.DataFrame) -> tuple[str, ...]:
-    """Give the notes on trials (see `scoring.read.TRIAL_COLUMNS`) that are scored together."""
+def notes_on(trials: pd.DataFrame, rules: ScoreRules) -> tuple[str, ...]:
+    """Give the notes on trials (see `scoring.tables`) that are scored together."""
     return (
         *_on_deviations(trials),
-        *_on_workloads(trials),
+        *_on_workloads(trials, rules),
         *_on_hardware(trials),
         *_on_budgets(trials),
         *_on_competition(trials),
-        *_on_missing(trials),
         *_on_ends(trials),
         *_on_files(trials),
     )
@@ -36,21 +33,23 @@ def _on_deviations(trials: pd.DataFrame) -> Iterator[str]:
         yield f"not a full score: {text} (holds for {_share(n, len(trials))})"
 
 
-def _on_workloads(trials: pd.DataFrame) -> Iterator[str]:
-    """Compare the workloads with those of a full score; rules of one's own are not known here."""
-    version = trials["rules"].iloc[0]
-    if version not in rules_versions():
-        return
-    wanted, run = set(load_rules(version).base_workloads), set(trials["workload"])
-    if wanted - run:
+def _on_workloads(trials: pd.DataFrame, rules: ScoreRules) -> Iterator[str]:
+    """Compare the workloads with those of a full score, where these are known."""
+    run = set(trials["workload"])
+    for what, wanted in (
+        ("workloads", rules.base_workloads),
+        ("held-out variants", tuple(rules.held_out)),
+    ):
+        lacking = [name for name in wanted if name not in run]
+        if lacking:
+            yield (
+                f"not a full score: {len(wanted) - len(lacking)} of {len(wanted)} {what}; "
+                f"without {', '.join(sorted(lacking))}"
+            )
+    if rules.base_workloads and not run & set(rules.base_workloads):
         yield (
-            f"not a full score: {len(wanted & run)} of {len(wanted)} workloads; "
-            f"without {', '.join(sorted(wanted - run))}"
-        )
-    if run - wanted:
-        yield (
-            f"not a full score: averaged over {', '.join(sorted(run - wanted))} too, "
-            f"which a full score of {version} leaves out"
+            f"not a full score: averaged over {', '.join(sorted(run))}, "
+            f"which a full score of {rules.version} leaves out"
         )
 
 
@@ -81,31 +80,6 @@ def _on_competition(trials: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _on_missing(trials: pd.DataFrame) -> Iterator[str]:
-    workloads = sorted(set(trials["workload"]))
-    cases = []
-    for submission, group in trials.groupby("submission"):
-        for workload in workloads:
-            there = group[group["workload"] == workload]
-            text = _lack(there)
-            if text:
-                cases.append((text, f"{submission} on {workload}"))
-    yield from _grouped(cases)
-
-
-def _lack(trials: pd.DataFrame) -> str:
-    """Say what is missing of a submission's trials on a workload; empty if nothing is."""
-    if trials.empty:
-        return "no trial, which counts as missed"
-    studies, n_trials = trials["study"].nunique(), int(trials["n_trials"].max())
-    n_studies = int(trials["n_studies"].max())
-    if studies < n_studies:
-        return f"{studies} of {_count(n_studies, 'study', 'studies')}, the others count as missed"
-    if len(trials) < studies * n_trials:
-        return f"{len(trials)} of {_count(studies * n_trials, 'trial')}"
-    return ""
-
-
 def _on_ends(trials: pd.DataFrame) -> Iterator[str]:
     for submission, group in trials.groupby("submission"):
         is_open = group["reason"] == ""
@@ -134,16 +108,6 @@ def _on_files(trials: pd.DataFrame) -> Iterator[str]:
 def _unfinished(trials: pd.DataFrame) -> str:
     verb = "is" if len(trials) == 1 else "are"
     return f"{_count(len(trials), 'trial')} {verb} unfinished ({_by_workload(trials)})"
-
-
-def _grouped(cases: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Give each text once, with where it holds and, if that is a long list, how often."""
-    places: dict[str, list[str]] = {}
-    for text, place in cases:
-        places.setdefault(text, []).append(place)
-    for text, where in places.items():
-        more = f" and {len(where) - _N_PLACES} more" if len(where) > _N_PLACES else ""
-        yield f"{text}: {', '.join(where[:_N_PLACES])}{more}"
 
 
 def _by_workload(trials: pd.DataFrame) -> str:

@@ -37,18 +37,25 @@ def find_trial_folders(paths: Sequence[Path]) -> list[Path]:
 
     A trial folder is one that holds a trial.json. A website of ours below a path is passed over,
     because it holds copies; named as a path itself, its copies are what is read.
-    Raises LogsError if a path does not exist or if there is no trial at all.
+    Raises LogsError if a path does not exist.
     """
     for path in paths:
         if not path.is_dir():
             raise LogsError(f"no folder {path}; give the folder that 'pacebench run --out' wrote")
-    found = sorted({folder for path in paths for folder in _trial_folders_below(path.resolve())})
-    if not found:
-        raise LogsError(
-            f"no trials in {', '.join(map(str, paths))}: nowhere below is a "
-            f"study_<k>/<workload>_<framework>/trial_<i>/{PLAN_FILE}; 'pacebench run' writes them"
-        )
-    return found
+    return sorted({folder for path in paths for folder in _trial_folders_below(path.resolve())})
+
+
+def read_plans(paths: Sequence[Path]) -> list[tuple[Path, TrialPlan]]:
+    """Give every trial folder at or below `paths` with its plan; see `find_trial_folders`."""
+    return [(folder, read_plan(folder)) for folder in find_trial_folders(paths)]
+
+
+def no_trials(paths: Sequence[Path]) -> LogsError:
+    """Give the error for folders without any trial."""
+    return LogsError(
+        f"no trials in {', '.join(map(str, paths))}: nowhere below is a "
+        f"study_<k>/<workload>_<framework>/trial_<i>/{PLAN_FILE}; 'pacebench run' writes them"
+    )
 
 
 def read_trial_folder(path: Path, plan: TrialPlan) -> TrialFolder:
@@ -65,11 +72,6 @@ def read_trial_folder(path: Path, plan: TrialPlan) -> TrialFolder:
         end=end,
         meta=_read_object(path / META_FILE) or {},
     )
-
-
-def read_plans(paths: Sequence[Path]) -> list[tuple[Path, TrialPlan]]:
-    """Give every trial folder at or below `paths` with its plan; see `find_trial_folders`."""
-    return [(folder, read_plan(folder)) for folder in find_trial_folders(paths)]
 
 
 _RUN_AGAIN = "delete the trial's folder and run again, or score without it"

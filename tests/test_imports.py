@@ -58,7 +58,14 @@ ALLOWED = {
     "workloads": (*CORE, "pacebench.data", "pacebench.metrics", "pacebench.backends.layers"),
     "submissions": ("pacebench.spec",),
     "tuning": (*CORE, "tuning"),
-    "scoring": (*CORE, "pacebench.limits", "tuning.rules", "scoring"),
+    "scoring": (
+        *CORE,
+        "pacebench.algoperf_logs",
+        "pacebench.algoperf_tree",
+        "pacebench.limits",
+        "tuning.rules",
+        "scoring",
+    ),
     "reports": (*CORE, "scoring", "reports"),
 }
 

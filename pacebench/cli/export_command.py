@@ -29,9 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export, and say what was written and what not."""
     from pacebench.algoperf_export import export_trials
-    from scoring.trial_folder import find_trial_folders
+    from scoring.trial_folder import find_trial_folders, no_trials
 
-    report = export_trials(find_trial_folders([args.runs]), args.out)
+    folders = find_trial_folders([args.runs])
+    if not folders:
+        raise no_trials([args.runs])
+    report = export_trials(folders, args.out)
     if args.json:
         document = {"trials": report.n_trials, "evaluations": report.n_rows}
         print(strict_json({**document, "notes": report.notes, "folder": str(args.out)}))

@@ -36,9 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print where every trial is; exit code 0, whatever became of them."""
-    from scoring.trial_folder import read_plans
+    from scoring.trial_folder import no_trials, read_plans
 
     trials = [_trial_record(folder, plan) for folder, plan in read_plans([args.runs])]
+    if not trials:
+        raise no_trials([args.runs])
     groups = _groups(trials)
     if args.json:
         print(strict_json({"groups": groups, "trials": trials}))

@@ -27,10 +27,10 @@ HEADER = (
 MNIST_BUDGET = 60.0  # AlgoPerf v0.5, workloads/mnist/workload.py, with the target 0.97
 
 
-def cells(step: int, seconds: float, accuracy: float | str) -> str:
+def cells(step: int, seconds: float, accuracy: float | str, preemptions: int = 0) -> str:
     """Give a line of eval_measurements.csv, as AlgoPerf v0.5 writes it."""
     return (
-        f"1.5,0.25,{seconds!r},{step},0,{seconds!r},{accuracy},0.5,10000,99.0,"
+        f"1.5,0.25,{seconds!r},{step},{preemptions},{seconds!r},{accuracy},0.5,10000,99.0,"
         f"{accuracy},0.5,{accuracy},0.5,10000"
     )
 
@@ -180,7 +180,7 @@ def test_dirt_is_counted_and_never_fatal(call: Call, tmp_path: Path) -> None:
     (top / "notes").mkdir()
     write_trial(top / "study_1/nonesuch_jax/trial_1", cells(1, 0.5, 0.1), **point)
     preempted = top / "study_1/mnist_pytorch"
-    lines = (cells(1, 1.0, 0.1), cells(20, 9.0, 0.2), cells(10, 5.0, 0.3))
+    lines = (cells(1, 1.0, 0.1), cells(20, 9.0, 0.2), cells(10, 5.0, 0.3, 1))
     write_trial(preempted / "trial_1", *lines, **point)
     for number, damage in enumerate((b"\xff\xfe,", b'"', b"global_step\n1\n"), start=2):
         write_trial(preempted / f"trial_{number}", **point)
@@ -196,12 +196,12 @@ def test_dirt_is_counted_and_never_fatal(call: Call, tmp_path: Path) -> None:
         "eval_measurements.csv without evaluations": 1,
         "folder that is no study": 1,
         "folder that is no trial": 1,
-        "folder that is no workload": 1,
         "loose file": 1,
         "missing studies": 1,
         "no eval_measurements.csv": 1,
         "no hparams.json": 2,
         "steps made again": 1,
+        "stray trial folder": 1,
         "studies with missing trials": 1,
         "workload folder without trials": 1,
         "workload that rules algoperf-0.5 do not have": 1,

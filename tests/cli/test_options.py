@@ -104,7 +104,7 @@ def test_help_imports_nothing_heavy() -> None:
         ("export nowhere --out x", "no folder nowhere"),
         ("export .", "the following arguments are required: --out"),
         ("import nowhere --out x", "no AlgoPerf logs in nowhere"),
-        ("import . --out x", "neither external_tuning nor self_tuning"),
+        ("import . --out x", "nowhere below is a <submission>/study_<k>"),
         ("import . --out x --rules algoperf-0.7", "did you mean 'algoperf-0.6'?"),
     ],
 )

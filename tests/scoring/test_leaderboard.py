@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scoring import RunSelection, leaderboard_records, read_runs, score_runs
+from scoring import RunSelection, Scoreboard, leaderboard_records, read_runs, score_runs
 from tests.scoring.run_folders import Left, add_trial
 
 
@@ -93,7 +93,7 @@ def test_a_workload_without_any_trial_is_a_miss_with_a_note(tmp_path: Path) -> N
     board = score_runs(read_runs([tmp_path]))
     assert board.times.loc["b", "cifar"] == math.inf
     assert board.table["score"].tolist() == [1.0, 0.5]
-    assert "no trial, which counts as missed: b on cifar" in board.notes
+    assert dirt_of(board) == [("no trial", "b on cifar", "counts as missed")]
     record = leaderboard_records(board)[1]
     assert record["workloads"]["cifar"] == {"time": None, "ratio": None, "best_trial": None}
 
@@ -103,6 +103,10 @@ def test_a_workload_that_nobody_reached_counts_for_nobody(tmp_path: Path) -> Non
         reach(tmp_path, 10, submission=name, workload="digits")
         reach(tmp_path, None, submission=name, workload="cifar")
     assert score_runs(read_runs([tmp_path])).table["score"].tolist() == [0.5, 0.5]
+
+
+def dirt_of(board: Scoreboard) -> list[tuple[str, ...]]:
+    return list(board.dirt[["kind", "where", "effect"]].itertuples(index=False, name=None))
 
 
 def notes_of(runs: Path) -> tuple[str, ...]:
@@ -128,13 +132,27 @@ def test_workloads_are_compared_with_those_of_the_rules(tmp_path: Path) -> None:
     for name in ("a", "b"):
         for workload in ("digits", "wmt"):
             reach(tmp_path, 10, submission=name, workload=workload, version="dev")
-    assert notes_of(tmp_path) == (
-        "not a full score: 1 of 3 workloads; without cifar, mnist",
-        "not a full score: averaged over wmt too, which a full score of dev leaves out",
+    board = score_runs(read_runs([tmp_path]))
+    assert board.notes == ("not a full score: 1 of 3 workloads; without cifar, mnist",)
+    assert board.table["n_workloads"].tolist() == [1, 1]
+    assert dirt_of(board) == [
+        ("workload that is not scored", "a on wmt: 1 trial", "left out"),
+        ("workload that is not scored", "b on wmt: 1 trial", "left out"),
+    ]
+
+
+def test_where_no_workload_of_the_rules_ran_the_others_are_averaged_over(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        reach(tmp_path, 10, submission=name, workload="wmt", version="dev")
+    board = score_runs(read_runs([tmp_path]))
+    assert board.table["score"].tolist() == [1.0, 1.0]
+    assert board.notes == (
+        "not a full score: 0 of 3 workloads; without cifar, digits, mnist",
+        "not a full score: averaged over wmt, which a full score of dev leaves out",
     )
 
 
-def test_what_is_missing_is_noted(tmp_path: Path) -> None:
+def test_what_is_missing_is_listed(tmp_path: Path) -> None:
     planned = {"n_studies": 3, "n_trials": 2}
     for name in ("a", "b"):
         reach(tmp_path, 10, submission=name, workload="digits", **planned)
@@ -144,10 +162,13 @@ def test_what_is_missing_is_noted(tmp_path: Path) -> None:
             reach(
                 tmp_path, 10, submission="b", workload="cifar", study=study, trial=trial, **planned
             )
-    assert notes_of(tmp_path) == (
-        "3 of 6 trials: a on cifar",
-        "1 of 3 studies, the others count as missed: a on digits, b on digits",
-    )
+    assert dirt_of(score_runs(read_runs([tmp_path]))) == [
+        ("missing studies", "a on digits: 1 of 3", "counts as missed"),
+        ("missing studies", "b on digits: 1 of 3", "counts as missed"),
+        ("missing trials", "a on cifar: 3 of 6", "fewer tries"),
+        ("missing trials", "a on digits: 1 of 2", "fewer tries"),
+        ("missing trials", "b on digits: 1 of 2", "fewer tries"),
+    ]
 
 
 def test_unfinished_and_failed_trials_are_counted(tmp_path: Path) -> None:

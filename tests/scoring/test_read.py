@@ -11,7 +11,7 @@ import pytest
 from pacebench.errors import LogsError, PacebenchError
 from pacebench.rows import END_FILE, META_FILE, PLAN_FILE, ROWS_FILE
 from scoring import RunSelection, read_runs
-from scoring.read import ROW_COLUMNS, TRIAL_COLUMNS
+from scoring.tables import ROW_COLUMNS, TRIAL_COLUMNS
 from scoring.trial_folder import SITE_MARKER
 from tests.scoring.run_folders import Left, add_trial, plan, write_trial
 
@@ -25,7 +25,7 @@ def test_tables_have_the_documented_columns_and_dtypes(tmp_path: Path) -> None:
     assert runs.rows["step"].tolist() == [10, 20]
     assert runs.rows["validation"].tolist()[0] == 0.5
     assert math.isnan(runs.rows["validation"].tolist()[1])
-    assert (runs.rules, runs.ruleset, runs.unit) == ("house", "external", "seconds")
+    assert (runs.rules.version, runs.ruleset, runs.unit) == ("house", "external", "seconds")
 
 
 def test_tables_keep_their_dtypes_without_any_evaluation(tmp_path: Path) -> None:
@@ -164,11 +164,16 @@ def test_the_same_trial_in_two_folders_is_refused(tmp_path: Path) -> None:
         read_runs([tmp_path])
 
 
-def test_one_submission_in_two_frameworks_on_a_workload_is_refused(tmp_path: Path) -> None:
-    add_trial(tmp_path, [(1.0, 0.5)])
+def test_of_a_workload_in_two_frameworks_the_one_with_more_trials_counts(tmp_path: Path) -> None:
     add_trial(tmp_path, [(1.0, 0.5)], framework="jax")
-    with pytest.raises(LogsError, match="in jax and in torch"):
-        read_runs([tmp_path])
+    for trial in (1, 2):
+        add_trial(tmp_path, [(1.0, 0.5)], trial=trial, n_trials=2)
+    runs = read_runs([tmp_path])
+    aside = runs.trials.set_index("framework")["set_aside"]
+    assert aside["jax"] == "trial in a second framework"
+    assert aside["torch"].tolist() == ["", ""]
+    found = runs.dirt[["kind", "where", "effect"]].to_numpy().tolist()
+    assert ["trial in a second framework", "adamw on digits: 1 trial", "left out"] in found
 
 
 def test_different_targets_on_a_workload_are_refused(tmp_path: Path) -> None:

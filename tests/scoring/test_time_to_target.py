@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from scoring import read_runs, score_runs, study_times, trial_times, workload_times
-from scoring.time_to_target import median_with_misses
+from scoring import PUBLISHED, read_runs, score_runs, trial_times
 from tests.scoring.run_folders import Left, add_trial
 
 
@@ -82,42 +81,42 @@ def test_under_a_clock_of_steps_times_are_steps_and_the_budget_is_converted(tmp_
     assert trial_times(runs.trials, runs.rows)["time_to_target"].tolist() == [1500.0, math.inf]
 
 
-def test_a_study_takes_its_fastest_trial_not_the_one_with_fewest_evaluations(
+def test_a_study_takes_its_fastest_trial_or_as_published_the_one_with_fewest_evaluations(
     tmp_path: Path,
 ) -> None:
-    add_trial(tmp_path, [(30.0, 0.95)], trial=1)
-    add_trial(tmp_path, [(5.0, 0.5), (10.0, 0.5), (20.0, 0.95)], trial=2)
+    planned = {"n_trials": 2, "n_studies": 1}
+    add_trial(tmp_path, [(30.0, 0.95)], trial=1, **planned)
+    add_trial(tmp_path, [(5.0, 0.5), (10.0, 0.5), (20.0, 0.95)], trial=2, **planned)
     runs = read_runs([tmp_path])
-    assert study_times(trial_times(runs.trials, runs.rows))["time_to_target"].tolist() == [20.0]
+    assert score_runs(runs).times.loc["adamw", "digits"] == 20.0
+    assert score_runs(runs, method=PUBLISHED).times.loc["adamw", "digits"] == 30.0
 
 
 @pytest.mark.parametrize(
-    ("times", "n_studies", "median"),
+    ("times", "n_studies", "median", "published"),
     [
-        ([30.0, 10.0, 20.0], 3, 20.0),
-        ([30.0, 10.0, math.inf], 3, 30.0),
-        ([10.0, math.inf, math.inf], 3, math.inf),
-        ([30.0, 10.0], 3, 30.0),  # 10, 30, missing
-        ([10.0], 3, math.inf),
-        ([10.0, 20.0, 40.0, 80.0], 4, 30.0),
-        ([10.0, 20.0, 40.0], 4, 30.0),  # 10, 20, 40, missing: (20 + 40) / 2
-        ([10.0, 20.0], 4, math.inf),
-        ([10.0, 20.0, 30.0], 5, 30.0),
-        ([7.0], 1, 7.0),
-        ([math.inf], 1, math.inf),
+        ([30.0, 10.0, 20.0], 3, 20.0, 20.0),
+        ([30.0, 10.0, math.inf], 3, 30.0, 30.0),
+        ([10.0, math.inf, math.inf], 3, math.inf, math.inf),
+        ([30.0, 10.0], 3, 30.0, 20.0),  # 10, 30, missing; as published (10 + 30) / 2
+        ([10.0], 3, math.inf, 10.0),
+        ([10.0, 20.0, 40.0, 80.0], 4, 30.0, 30.0),
+        ([10.0, 20.0, 40.0], 4, 30.0, 20.0),  # 10, 20, 40, missing: (20 + 40) / 2
+        ([10.0, 20.0], 4, math.inf, 15.0),
+        ([10.0, 20.0, 30.0], 5, 30.0, 20.0),
+        ([7.0], 1, 7.0, 7.0),
+        ([math.inf], 1, math.inf, math.inf),
     ],
 )
-def test_the_median_counts_missing_studies_as_misses(
-    times: list[float], n_studies: int, median: float
+def test_the_median_counts_missing_studies_as_misses_or_as_published_not_at_all(
+    times: list[float], n_studies: int, median: float, published: float, tmp_path: Path
 ) -> None:
-    assert median_with_misses(times, n_studies) == median
-
-
-def test_the_planned_studies_are_counted_not_those_present(tmp_path: Path) -> None:
-    add_trial(tmp_path, [(10.0, 0.95)], n_studies=3, study=0)
+    for study, time in enumerate(times):
+        values = [(1.0, 0.5)] if math.isinf(time) else [(time, 0.95)]
+        add_trial(tmp_path, values, study=study, n_studies=n_studies)
     runs = read_runs([tmp_path])
-    record = workload_times(trial_times(runs.trials, runs.rows)).iloc[0]
-    assert (record["time"], record["n_studies"], record["n_studies_reached"]) == (math.inf, 3, 1)
+    assert score_runs(runs).times.loc["adamw", "digits"] == median
+    assert score_runs(runs, method=PUBLISHED).times.loc["adamw", "digits"] == published
 
 
 def test_the_best_trial_is_the_fastest_else_the_closest_to_the_target(tmp_path: Path) -> None:

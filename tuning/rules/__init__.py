@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class WorkloadRules:
     calibrated: bool = False
     """Whether the budget stands for step_hint steps of the AdamW reference, so that a machine may
     measure its own seconds for it (`pacebench calibrate-machine`)."""
+    baseline_seconds: Mapping[str, float] = field(default_factory=dict)
+    """By ruleset the frozen time to target of the version's baseline, where one is stated."""
     variant_of: str | None = None
     """The base workload of a variant."""
 
@@ -203,5 +205,6 @@ def _workload_rules(name: str, tables: Mapping[str, Any], where: str) -> Workloa
 
 
 def _inherited(base: Mapping[str, Any]) -> dict[str, Any]:
-    """What a variant takes from its base: everything but the targets, which are its own."""
-    return {key: value for key, value in base.items() if not key.endswith("_target")}
+    """What a variant takes from its base: everything but the targets and times to them."""
+    own = ("_target", "baseline_seconds")
+    return {key: value for key, value in base.items() if not key.endswith(own)}

@@ -125,6 +125,17 @@ def _factor_by_ruleset(*, is_required: bool = True) -> Key:
     )
 
 
+def _seconds_by_ruleset() -> Key:
+    return Key(
+        allowed="a table of numbers above 0 by ruleset, as { external = 3600 }",
+        accepts=lambda v: (
+            isinstance(v, dict) and set(v) <= set(RULESETS) and all(map(is_positive, v.values()))
+        ),
+        gives=lambda v: {ruleset: float(seconds) for ruleset, seconds in v.items()},
+        is_required=False,
+    )
+
+
 RULES_KEYS: Mapping[str, Key] = {
     "version": _folder_name(),
     "title": _text(),
@@ -159,5 +170,6 @@ WORKLOAD_KEYS: Mapping[str, Key] = {
     "eval_period_seconds": _above(0),
     "reference_hardware": _text(),
     "calibrated": _flag(is_required=False),
+    "baseline_seconds": _seconds_by_ruleset(),
 }
 """The keys of a workload's table, as `tuning.rules.WorkloadRules` explains them."""

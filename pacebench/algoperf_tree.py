@@ -1,0 +1,192 @@
+"""Finds the trials of AlgoPerf's log tree by its structure, and what in it is out of place.
+
+    <anything>/<submission>/study_<k>/<workload>_<framework>/trial_<i>/
+
+A submission is a folder that holds a study_<k>; where it lies does not matter. The names of the
+files and columns inside a trial are in `pacebench.algoperf_logs`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pacebench import algoperf_logs as logs
+from pacebench.rows import PLAN_FILE
+from tuning.rules import RULESETS
+
+LAYOUT = "<submission>/study_<k>/<workload>_<framework>/trial_<i>"
+_STUDY = re.compile(r"study_(\d+)")
+_TRIAL = re.compile(r"trial_(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dirt:
+    """Something in the logs that is not as it should be."""
+
+    kind: str
+    where: str
+    """The path below the logs, and details."""
+    submission: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialPlace:
+    """Where a trial lies in the tree."""
+
+    folder: str
+    """Absolute path."""
+    files: tuple[str, ...]
+    """The names in the folder."""
+    name: str
+    """The path from the submission's folder on."""
+    ruleset: str
+    submission: str
+    study: int
+    workload: str
+    framework: str
+    trial: int
+
+
+@dataclass(kw_only=True, slots=True)
+class LogTree:
+    """The trials below a folder, sorted by ruleset, submission, study, workload and trial."""
+
+    places: list[TrialPlace] = field(default_factory=list)
+    dirt: list[Dirt] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Folder:
+    folders: list[str]
+    files: list[str]
+
+
+def find_trials(top: Path) -> LogTree:
+    """Give the trials of AlgoPerf's logs at or below `top`; an empty tree if there are none.
+
+    The ruleset of a submission is in the name of a folder above it (external_tuning or
+    self_tuning). Where no name tells, several trials a study or hyperparameter points mean
+    external tuning. Folders of pacebench's own runs, which hold trial.json, are passed over.
+    """
+    asked = str(top.resolve())
+    root = _resolve_to_submission(top)
+    tree = LogTree()
+    seen = dict(_walk(root))
+    for path in sorted(path for path in seen if _is_submission(seen[path])):
+        found = _Submission(path=path, seen=seen)
+        found.add_studies()
+        if not found.is_own_run:
+            tree.places += [
+                p for p in found.with_ruleset() if f"{p.folder}/".startswith(f"{asked}/")
+            ]
+            tree.dirt += found.dirt if root == asked else []
+    tree.places.sort(key=lambda p: (p.ruleset, p.submission, p.study, p.workload, p.trial))
+    return tree
+
+
+def _resolve_to_submission(top: Path) -> str:
+    """Give the folder to walk from: `top`, or the submission's folder if `top` is a part of it."""
+    path = top.resolve()
+    for part in (path, *path.parents[:2]):
+        if _STUDY.fullmatch(part.name):
+            return str(part.parent)
+    return str(path)
+
+
+def _walk(root: str) -> Iterator[tuple[str, _Folder]]:
+    """Give every folder with its content; what lies below a trial is left out."""
+    for path, folders, files in os.walk(root):
+        folders.sort()
+        yield path, _Folder(folders=list(folders), files=sorted(files))
+        parts = path.split("/")[-3:]
+        is_trial = len(parts) == 3 and _STUDY.fullmatch(parts[0]) and _TRIAL.fullmatch(parts[2])
+        if is_trial or PLAN_FILE in files:
+            folders.clear()
+
+
+def _is_submission(folder: _Folder) -> bool:
+    return any(_STUDY.fullmatch(name) for name in folder.folders)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Submission:
+    """One submission's folder while its trials are collected."""
+
+    path: str
+    seen: Mapping[str, _Folder]
+    places: list[TrialPlace] = field(default_factory=list)
+    dirt: list[Dirt] = field(default_factory=list)
+
+    @property
+    def is_own_run(self) -> bool:
+        """Whether pacebench itself made these runs."""
+        return any(PLAN_FILE in place.files for place in self.places)
+
+    def add_studies(self) -> None:
+        """Collect everything below the submission's folder."""
+        self._add_loose_files(self.path)
+        for name in self.seen[self.path].folders:
+            path, study = f"{self.path}/{name}", _STUDY.fullmatch(name)
+            if study is not None:
+                self._add_study(path, int(study.group(1)))
+            elif any(p.startswith(path) and _is_submission(f) for p, f in self.seen.items()):
+                self._add_dirt("submission inside a submission", path)
+            else:
+                self._add_dirt("folder that is no study", path)
+
+    def with_ruleset(self) -> list[TrialPlace]:
+        """Give the trials with the ruleset that folders' names, or else the trials, tell."""
+        for part in self.path.split("/")[-2::-1]:
+            ruleset = part.removesuffix(logs.TUNING_SUFFIX)
+            if ruleset != part and ruleset in RULESETS:
+                return [replace(p, ruleset=ruleset) for p in self.places]
+        is_tuned = any(p.trial > 1 or logs.HYPERPARAMETERS_FILE in p.files for p in self.places)
+        return [replace(p, ruleset="external" if is_tuned else "self") for p in self.places]
+
+    def _add_study(self, path: str, study: int) -> None:
+        self._add_loose_files(path)
+        for name in self.seen[path].folders:
+            workload, _, suffix = name.rpartition("_")
+            if suffix in logs.FRAMEWORK_OF and workload:
+                self._add_workload(f"{path}/{name}", study, workload, logs.FRAMEWORK_OF[suffix])
+            elif _TRIAL.fullmatch(name):
+                self._add_dirt("stray trial folder", f"{path}/{name}")
+            else:
+                self._add_dirt("folder that is no workload", f"{path}/{name}")
+
+    def _add_workload(self, path: str, study: int, workload: str, framework: str) -> None:
+        n_before = len(self.places)
+        for name in self.seen[path].folders:
+            trial = _TRIAL.fullmatch(name)
+            if trial is None:
+                self._add_dirt("folder that is no trial", f"{path}/{name}")
+                continue
+            place = TrialPlace(
+                folder=f"{path}/{name}",
+                files=tuple(self.seen[f"{path}/{name}"].files),
+                name=self._name(f"{path}/{name}"),
+                ruleset="",
+                submission=self.path.rpartition("/")[2],
+                study=study,
+                workload=workload,
+                framework=framework,
+                trial=int(trial.group(1)),
+            )
+            self.places.append(place)
+        if len(self.places) == n_before:
+            self._add_dirt("workload folder without trials", path)
+
+    def _add_loose_files(self, path: str) -> None:
+        for name in self.seen[path].files:
+            self._add_dirt("loose file", f"{path}/{name}")
+
+    def _add_dirt(self, kind: str, path: str) -> None:
+        submission = self.path.rpartition("/")[2]
+        self.dirt.append(Dirt(kind=kind, where=self._name(path), submission=submission))
+
+    def _name(self, path: str) -> str:
+        return path[len(self.path.rpartition("/")[0]) + 1 :]
