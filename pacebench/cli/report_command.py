@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the website and print the path of its first page."""
     from reports.site import write_site
-    from scoring import read_runs, score_runs
+    from scoring import METHODS, read_runs, score_runs
 
     runs = read_runs(args.runs, selection_of(args))
-    print(write_site(runs, score_runs(runs), args.out))
+    print(write_site(runs, score_runs(runs, method=METHODS[args.method]), args.out))
     return 0

@@ -15,7 +15,7 @@ from pacebench.cli.main import build_parser
 from tests.cli.conftest import Call
 
 # Written by hand: adding an option is a decision that this table makes visible.
-SELECTION = ["runs", "--rules", "--ruleset", "--allow-mixed-hardware"]
+SELECTION = ["runs", "--rules", "--ruleset", "--method", "--allow-mixed-hardware"]
 OPTIONS = {
     "list": ["what", "--json"],
     "run": [
@@ -27,7 +27,11 @@ OPTIONS = {
         "--plan-only",
     ],
     "status": ["runs", "--json"],
-    "score": [*SELECTION, "--csv", "--json"],
+    "score": [
+        *SELECTION,
+        *("--strict", "--explain", "--how-sure", "--reference"),
+        *("--csv", "--table", "--latex", "--json"),
+    ],
     "report": [*SELECTION, "--out"],
     "new": ["name", "--framework", "--level", "--out"],
     "check": ["plugin", "--workload", "--data-dir", "--device", "--wall-limit", "--json"],

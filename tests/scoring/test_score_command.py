@@ -36,20 +36,50 @@ def runs(tmp_path: Path) -> str:
     return str(folder)
 
 
-def test_the_table_is_aligned_and_followed_by_notes(
+def test_the_tables_are_aligned_and_followed_by_notes_dirt_and_how_sure_it_is(
     runs: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert score(runs) == 0
     # slow: 20 s is twice the best, (4 - 2) / 3 = 0.6667
     assert capsys.readouterr().out.splitlines() == [
-        "rules house, external tuning; time to target in seconds, median over the studies",
+        "rules house, external tuning, exact scores over 1 workload, 1 study",
         "",
-        "rank  submission   score  digits",
-        "   1  fast        1.0000      10",
-        "   2  slow        0.6667      20",
-        "   3  never       0.0000  missed",
+        "rank  submission   score  95% interval  ranks  band  reached",
+        "   1  fast        1.0000  ?             ?      A         1/1",
+        "   2  slow        0.6667  ?             ?      A         1/1",
+        "   3  never       0.0000  ?             ?      A         0/1",
+        "",
+        "time to target in seconds, median over the studies",
+        "submission  digits",
+        "fast            10",
+        "slow            20",
+        "never       missed",
         "",
         "note: not a full score: 1 of 5 studies (holds for 2 of 3 trials)",
+        "how sure: one study says nothing about chance; run more (--studies 3)",
+    ]
+
+
+def test_the_table_alone_and_as_latex(runs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert score(runs, "--table") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    assert score(runs, "--latex") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == r"\begin{tabular}{rlrccr}"
+    assert r"1 & fast & 1.0000 & ? & ? & 1/1 \\" in lines
+
+
+def test_strict_lists_what_is_wrong_and_refuses_it(
+    runs: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert score(runs, "--strict", "--table") == 0
+    add_trial(Path(runs), [(1.0, 0.2)], submission="fast", workload="cifar", n_studies=2)
+    with pytest.raises(LogsError, match="--strict: 3 things are not as they should be"):
+        score(runs, "--strict")
+    assert [line.split("  ")[0] for line in capsys.readouterr().err.splitlines()[-3:]] == [
+        "missing studies",
+        "no trial",
+        "no trial",
     ]
 
 
@@ -82,7 +112,7 @@ def test_csv_goes_to_a_file_beside_the_table_or_alone_to_the_screen(
 
 
 def test_json_and_csv_do_not_share_the_screen(runs: str) -> None:
-    with pytest.raises(LogsError, match="both write to the screen"):
+    with pytest.raises(LogsError, match="writes to the screen alone"):
         score(runs, "--json", "--csv", "-")
 
 
