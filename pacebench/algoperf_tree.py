@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pacebench import algoperf_logs as logs
-from pacebench.rows import PLAN_FILE
+from pacebench.rows import PLAN_FILE, SITE_MARKER
 from tuning.rules import RULESETS
 
 LAYOUT = "<submission>/study_<k>/<workload>_<framework>/trial_<i>"
@@ -57,6 +57,8 @@ class LogTree:
 
     places: list[TrialPlace] = field(default_factory=list)
     dirt: list[Dirt] = field(default_factory=list)
+    own_runs: list[str] = field(default_factory=list)
+    """The folders of trials of pacebench's own (they hold a trial.json), sorted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,20 +72,24 @@ def find_trials(top: Path) -> LogTree:
 
     The ruleset of a submission is in the name of a folder above it (external_tuning or
     self_tuning). Where no name tells, several trials a study or hyperparameter points mean
-    external tuning. Folders of pacebench's own runs, which hold trial.json, are passed over.
+    external tuning. A website of ours below `top` is passed over, because it holds copies.
     """
     asked = str(top.resolve())
     root = _resolve_to_submission(top)
     tree = LogTree()
     seen = dict(_walk(root))
+    own = (path for path, folder in seen.items() if PLAN_FILE in folder.files)
+    tree.own_runs += sorted(path for path in own if f"{path}/".startswith(f"{asked}/"))
     for path in sorted(path for path in seen if _is_submission(seen[path])):
-        found = _Submission(path=path, seen=seen)
+        found = _Submission(path=path, ruleset=_ruleset_above(path), seen=seen)
         found.add_studies()
         if not found.is_own_run:
+            places = found.with_ruleset()
+            is_part = root != asked
             tree.places += [
-                p for p in found.with_ruleset() if f"{p.folder}/".startswith(f"{asked}/")
+                p for p in places if not is_part or f"{p.folder}/".startswith(f"{asked}/")
             ]
-            tree.dirt += found.dirt if root == asked else []
+            tree.dirt += [] if is_part else found.dirt
     tree.places.sort(key=lambda p: (p.ruleset, p.submission, p.study, p.workload, p.trial))
     return tree
 
@@ -100,6 +106,9 @@ def _resolve_to_submission(top: Path) -> str:
 def _walk(root: str) -> Iterator[tuple[str, _Folder]]:
     """Give every folder with its content; what lies below a trial is left out."""
     for path, folders, files in os.walk(root):
+        if SITE_MARKER in files and path != root:
+            folders.clear()
+            continue
         folders.sort()
         yield path, _Folder(folders=list(folders), files=sorted(files))
         parts = path.split("/")[-3:]
@@ -112,11 +121,19 @@ def _is_submission(folder: _Folder) -> bool:
     return any(_STUDY.fullmatch(name) for name in folder.folders)
 
 
+def _ruleset_above(path: str) -> str:
+    """Give the ruleset that the nearest folder above tells; empty if none does."""
+    names = {f"{ruleset}{logs.TUNING_SUFFIX}": ruleset for ruleset in RULESETS}
+    return next((names[part] for part in path.split("/")[-2::-1] if part in names), "")
+
+
 @dataclass(kw_only=True, slots=True)
 class _Submission:
     """One submission's folder while its trials are collected."""
 
     path: str
+    ruleset: str
+    """Empty if no folder's name tells it."""
     seen: Mapping[str, _Folder]
     places: list[TrialPlace] = field(default_factory=list)
     dirt: list[Dirt] = field(default_factory=list)
@@ -139,11 +156,9 @@ class _Submission:
                 self._add_dirt("folder that is no study", path)
 
     def with_ruleset(self) -> list[TrialPlace]:
-        """Give the trials with the ruleset that folders' names, or else the trials, tell."""
-        for part in self.path.split("/")[-2::-1]:
-            ruleset = part.removesuffix(logs.TUNING_SUFFIX)
-            if ruleset != part and ruleset in RULESETS:
-                return [replace(p, ruleset=ruleset) for p in self.places]
+        """Give the trials, where no folder's name tells the ruleset with what they tell."""
+        if self.ruleset:
+            return self.places
         is_tuned = any(p.trial > 1 or logs.HYPERPARAMETERS_FILE in p.files for p in self.places)
         return [replace(p, ruleset="external" if is_tuned else "self") for p in self.places]
 
@@ -169,7 +184,7 @@ class _Submission:
                 folder=f"{path}/{name}",
                 files=tuple(self.seen[f"{path}/{name}"].files),
                 name=self._name(f"{path}/{name}"),
-                ruleset="",
+                ruleset=self.ruleset,
                 submission=self.path.rpartition("/")[2],
                 study=study,
                 workload=workload,

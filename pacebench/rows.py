@@ -21,6 +21,8 @@ METRICS_FILE = "metrics.jsonl"
 TIMING_FILE = "timing.jsonl"
 META_FILE = "meta.json"
 END_FILE = "end.json"
+SITE_MARKER = ".pacebench-site"
+"""The file in the top folder of a report's website; a website holds copies of trials."""
 
 
 class Reason(StrEnum):

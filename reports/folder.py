@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pacebench.errors import StoreError
-from scoring.trial_folder import SITE_MARKER
+from pacebench.rows import SITE_MARKER
 
 _FIRST_LINE = "A website written by pacebench; replaced by the next report. Its files:"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,41 +16,48 @@ from pacebench import algoperf_logs as logs
 from pacebench.algoperf_tree import LogTree, TrialPlace
 from pacebench.errors import LogsError
 from pacebench.rows import Reason
-from pacebench.spec import SPLITS
 from scoring.columns import Content, Request, read_columns
+from scoring.read import TIME_COLUMNS, RunSelection
 from scoring.tables import ROW_COLUMNS
 from tuning.rules import Rules
 
 HARDWARE_NOT_STATED = "not stated in the logs"
 LEFT_OUT = "left out"
-_TIME = ("accumulated_submission_time", logs.SCORE)
+_NO_FILE = Content(f"no {logs.EVAL_FILE}", (), 0)
 
 
 def read_places(
-    places: Sequence[TrialPlace], rules: Rules, splits: Sequence[str]
+    places: Sequence[TrialPlace], contents: Iterator[Content], rules: Rules, selection: RunSelection
 ) -> tuple[list[dict[str, Any]], pd.DataFrame, list[dict[str, str]]]:
     """Give records of the trials, their evaluations (`trial_id` counts the records), and dirt.
 
-    The target, the budget and the number of trials are those of `rules`, which must know all
-    workloads. `splits` are those of which the target metric is read.
+    `contents` are those of the places that have evaluations, as `scoring.read` asks for them. The
+    target, the budget and the number of trials are those of `rules`, which must know all workloads.
     """
-    requests = [_request(place, rules, splits) for place in places]
-    there = [i for i, place in enumerate(places) if logs.EVAL_FILE in place.files]
-    contents = dict(zip(there, read_columns([requests[i] for i in there]), strict=True))
-    blank = Content(f"no {logs.EVAL_FILE}", (), 0)
-    records, parts, dirt = [], [], []
-    for trial_id, place in enumerate(places):
-        content = contents.get(trial_id, blank)
-        columns = _in_order([np.asarray(column) for column in content.columns], requests[trial_id])
-        n_rows = len(columns[0]) if columns else 0
-        point = _hyperparameters(place)
+    all_contents = [next(contents) if logs.EVAL_FILE in p.files else _NO_FILE for p in places]
+    rows, n_damaged, n_replaced = _rows(places, all_contents, selection.splits)
+    n_rows = np.bincount(rows["trial_id"], minlength=len(places))
+    is_blank = np.isnan(rows[selection.splits[0]])
+    n_blank = np.bincount(rows["trial_id"][is_blank], minlength=len(places))
+    counts = (
+        ("damaged lines, left out", n_damaged),
+        ("steps made again after a preemption, the earlier left out", n_replaced),
+        ("blank or NaN values of the target metric", n_blank),
+    )
+    dirt = [
+        _dirt(places[i], kind, str(n[i])) for kind, n in counts for i in np.flatnonzero(n).tolist()
+    ]
+    records = []
+    for place, content, n in zip(places, all_contents, n_rows.tolist(), strict=True):
+        if content.error:
+            dirt.append(_dirt(place, _unreadable(content.error), ""))
+        elif not n:
+            dirt.append(_dirt(place, f"{logs.EVAL_FILE} without evaluations", ""))
+        point = _hyperparameters(place) if selection.with_hyperparameters else ""
         if point is None:
             dirt.append(_dirt(place, f"damaged {logs.HYPERPARAMETERS_FILE}", ""))
-        records.append(_trial_record(place, rules, n_rows, point or ""))
-        dirt += [_dirt(place, *found) for found in _dirt_of(content, n_rows, columns)]
-        if n_rows:
-            parts.append((trial_id, columns))
-    return records, _row_table(parts, splits), dirt
+        records.append(_trial_record(place, rules, n, point or ""))
+    return records, _row_table(rows), dirt
 
 
 def tree_dirt(tree: LogTree) -> Iterator[dict[str, str]]:
@@ -64,47 +71,52 @@ def tree_dirt(tree: LogTree) -> Iterator[dict[str, str]]:
         }
 
 
-def _request(place: TrialPlace, rules: Rules, splits: Sequence[str]) -> Request:
-    metric = rules.workload(place.workload).metric
-    names = tuple((f"{split}/{metric}",) for split in splits)
-    return Request(f"{place.folder}/{logs.EVAL_FILE}", ((logs.STEP,), _TIME, *names))
+def _rows(
+    places: Sequence[TrialPlace], contents: Sequence[Content], splits: Sequence[str]
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.intp], NDArray[np.intp]]:
+    """Give the columns of all evaluations that count, sorted by trial and step.
+
+    Beside them for each trial how many lines were damaged, and how many were replaced by those of
+    a process after a preemption.
+    """
+    names = ("step", "time", *splits)
+    n_read = np.array([len(c.columns[0]) // 8 if c.columns else 0 for c in contents])
+    values = {
+        name: np.frombuffer(b"".join(c.columns[i] for c in contents if c.columns))
+        for i, name in enumerate(names)
+    }
+    owner = np.repeat(np.arange(len(places)), n_read)
+    is_whole = np.isfinite(values["step"]) & np.isfinite(values["time"])
+    n_damaged = np.array([content.n_damaged for content in contents], dtype=np.intp)
+    n_damaged += np.bincount(owner[~is_whole], minlength=len(places))
+    values = {name: column[is_whole] for name, column in values.items()}
+    owner = owner[is_whole]
+    is_back = (np.diff(values["step"]) <= 0) & (np.diff(owner) == 0)
+    n_replaced = np.zeros(len(places), dtype=np.intp)
+    kept = np.arange(len(owner))
+    for i in np.unique(owner[1:][is_back]).tolist():
+        there = np.flatnonzero(owner == i)
+        order = _order_of(places[i], values["step"][there])
+        n_replaced[i] = len(there) - len(order)
+        kept[there] = -1
+        kept[there[: len(order)]] = there[order]
+    kept = kept[kept >= 0]
+    columns = {name: column[kept] for name, column in values.items()}
+    return {"trial_id": owner[kept], **columns}, n_damaged, n_replaced
 
 
-def _in_order(columns: list[NDArray[np.float64]], request: Request) -> list[NDArray[np.float64]]:
-    """Leave out rows without step or time, and put rows in order that are not."""
-    if not columns:
-        return columns
-    is_whole = np.isfinite(columns[0]) & np.isfinite(columns[1])
-    columns = columns if is_whole.all() else [column[is_whole] for column in columns]
-    if (np.diff(columns[0]) > 0).all():
-        return columns
-    (again,) = read_columns([Request(request.path, ((logs.STEP,), _TIME, (logs.PREEMPTIONS,)))])
-    preemptions = np.nan_to_num(np.asarray(again.columns[2])[is_whole])
-    order = logs.rows_in_order(columns[0].tolist(), preemptions.tolist())
-    return [column[order] for column in columns]
+def _order_of(place: TrialPlace, steps: NDArray[np.float64]) -> list[int]:
+    """Give which rows count, where steps go back: after a preemption, or in permuted lines."""
+    wanted = ((logs.STEP,), TIME_COLUMNS, (logs.PREEMPTIONS,))
+    (again,) = read_columns([Request(f"{place.folder}/{logs.EVAL_FILE}", wanted)])
+    step, time, preemptions = (np.frombuffer(column) for column in again.columns)
+    is_whole = np.isfinite(step) & np.isfinite(time)
+    return logs.rows_in_order(steps.tolist(), np.nan_to_num(preemptions[is_whole]).tolist())
 
 
-def _dirt_of(
-    content: Content, n_rows: int, columns: Sequence[NDArray[np.float64]]
-) -> Iterator[tuple[str, str]]:
-    if content.error:
-        yield (content.error if content.error.startswith("no ") else _damaged(content.error)), ""
-        return
-    n_read = len(content.columns[0])
-    n_damaged = content.n_damaged + int(np.isnan(content.columns[0]).sum())
-    if not n_rows:
-        yield f"{logs.EVAL_FILE} without evaluations", ""
-    if n_damaged:
-        yield "damaged lines, left out", str(n_damaged)
-    if n_rows < n_read - n_damaged:
-        yield "steps made again after a preemption, the earlier left out", str(n_read - n_rows)
-    n_blank = int(np.isnan(columns[2]).sum()) if n_rows else 0
-    if n_blank:
-        yield "blank or NaN values of the target metric", str(n_blank)
-
-
-def _damaged(error: str) -> str:
-    return f"unreadable {logs.EVAL_FILE} ({error})"
+def _unreadable(error: str) -> str:
+    is_absent = error == _NO_FILE.error
+    return error if is_absent else f"unreadable {logs.EVAL_FILE} ({error})"
 
 
 def _dirt(place: TrialPlace, kind: str, detail: str) -> dict[str, str]:
@@ -161,21 +173,7 @@ def _hyperparameters(place: TrialPlace) -> str | None:
     return json.dumps(point)
 
 
-def _row_table(
-    parts: Sequence[tuple[int, Sequence[NDArray[np.float64]]]], splits: Sequence[str]
-) -> pd.DataFrame:
-    if not parts:
-        return pd.DataFrame(columns=list(ROW_COLUMNS)).astype(ROW_COLUMNS)
-    n_rows = [len(columns[0]) for _, columns in parts]
-    step, time, *metrics = (np.concatenate(c) for c in zip(*(c for _, c in parts), strict=True))
-    absent = np.full(len(step), math.nan)
-    read = dict(zip(splits, metrics, strict=True))
-    return pd.DataFrame(
-        {
-            "trial_id": np.repeat([trial_id for trial_id, _ in parts], n_rows),
-            "step": step.astype(np.int64),
-            "time": time,
-            **{split: read.get(split, absent) for split in SPLITS},
-            "model_evaluations": absent,
-        }
-    )
+def _row_table(rows: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
+    absent = np.full(len(rows["step"]), math.nan)
+    table = pd.DataFrame({name: rows.get(name, absent) for name in ROW_COLUMNS})
+    return table.astype(ROW_COLUMNS)

@@ -9,30 +9,6 @@ import pandas as pd
 from pacebench.errors import LogsError
 
 
-def choose(
-    found: Counter[tuple[str, str]], *, rules: str | None, ruleset: str | None
-) -> tuple[str, str]:
-    """Choose the one rules version and ruleset (`external` or `self`) that is scored.
-
-    `found` counts trials by both; `rules` and `ruleset` leave only their own. Raises LogsError if
-    nothing is left, or more than one version or ruleset.
-    """
-    kept = [key for key in found if rules in (None, key[0]) and ruleset in (None, key[1])]
-    there = ", ".join(f"{v} {r} ({n} trials)" for (v, r), n in sorted(found.items()))
-    if not kept:
-        options = (("rules", rules), ("ruleset", ruleset))
-        asked = " ".join(f"--{name} {value}" for name, value in options if value is not None)
-        raise LogsError(f"no trials under {asked}; there are: {there}")
-    for i, option in enumerate(("rules", "ruleset")):
-        values = {key[i] for key in kept}
-        if len(values) > 1:
-            raise LogsError(
-                f"trials of different {option} have no common score: {there}; "
-                f"choose one with --{option} ({' or '.join(sorted(values))})"
-            )
-    return kept[0]
-
-
 def check_comparable(trials: pd.DataFrame, *, is_mixed_hardware_allowed: bool) -> None:
     """Raise LogsError if trials (of one rules version and ruleset) must not be compared."""
     _check_clocks(trials)
@@ -63,14 +39,11 @@ def _check_twins(trials: pd.DataFrame) -> None:
 
 
 def _check_targets(trials: pd.DataFrame) -> None:
-    for workload, group in trials.groupby("workload"):
-        targets = sorted(
-            {
-                f"{metric} {target:g}"
-                for metric, target in zip(group["metric"], group["target"], strict=True)
-            }
-        )
-        if len(targets) > 1:
+    different = trials[["workload", "metric", "target"]].drop_duplicates()
+    for workload, group in different.groupby("workload"):
+        if len(group) > 1:
+            texts = zip(group["metric"], group["target"], strict=True)
+            targets = sorted(f"{metric} {target:g}" for metric, target in texts)
             raise LogsError(
                 f"workload '{workload}' was run to different targets ({', '.join(targets)}); "
                 "times to different targets have no common score: score the folders apart"

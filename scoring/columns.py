@@ -15,6 +15,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import compress, pairwise
+from tempfile import TemporaryFile
 from typing import NamedTuple
 
 _N_FILES_PER_PROCESS = 300
@@ -35,37 +36,46 @@ class Content(NamedTuple):
 
     error: str
     """Why nothing could be read; empty if all is well."""
-    columns: tuple[array[float], ...]
-    """For each column of the request its numbers, as long as each other; NaN for a blank cell and
-    all NaN for a column that is not there."""
+    columns: tuple[bytes, ...]
+    """For each column of the request its numbers as float64, as many of each; NaN for a blank cell
+    and all NaN for a column that is not there."""
     n_damaged: int
     """Lines with another number of cells, or with a wanted cell that is no number: left out."""
 
 
+class Reading:
+    """Files that are being read by other processes, if there are many of them."""
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        has_affinity = hasattr(os, "sched_getaffinity")
+        n_cpus = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+        n = min(n_cpus, len(requests) // _N_FILES_PER_PROCESS)
+        bounds = [len(requests) * i // n for i in range(n + 1)] if n else []
+        self._requests = [] if n else requests
+        self._processes = [_start(requests[a:b]) for a, b in pairwise(bounds)]
+
+    def contents(self) -> list[Content]:
+        """Wait for the contents, in the order of the requests."""
+        contents = [_read_file(request) for request in self._requests]
+        for process in self._processes:
+            text, _ = process.communicate()
+            if process.returncode:
+                raise RuntimeError(f"a reading process ended with status {process.returncode}")
+            contents += [Content(*values) for values in pickle.loads(text)]
+        return contents
+
+
 def read_columns(requests: Sequence[Request]) -> list[Content]:
-    """Give the contents of the files, in their order; a file that cannot be read has an error."""
-    n_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    n = max(1, min(n_cpus or 1, len(requests) // _N_FILES_PER_PROCESS))
-    bounds = [len(requests) * i // n for i in range(n + 1)]
-    parts = [requests[a:b] for a, b in pairwise(bounds)]
-    others = [_start(part) for part in parts[1:]]
-    contents = [_read_file(request) for request in parts[0]]
-    for process in others:
-        text, _ = process.communicate()
-        if process.returncode:
-            raise RuntimeError(f"a reading process failed with status {process.returncode}")
-        contents += [Content(*values) for values in pickle.loads(text)]
-    return contents
+    """Give the contents of files, in their order; a file that cannot be read has an error."""
+    return Reading(requests).contents()
 
 
 def _start(requests: Sequence[Request]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-I", "-S", __file__]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdin is not None
-    process.stdin.write(pickle.dumps([tuple(request) for request in requests]))
-    process.stdin.close()
-    process.stdin = None  # communicate() would flush it
-    return process
+    with TemporaryFile() as file:  # a pipe would make us wait for the process to start
+        pickle.dump([tuple(request) for request in requests], file)
+        file.seek(0)
+        return subprocess.Popen(command, stdin=file, stdout=subprocess.PIPE)
 
 
 def _read_file(request: Request) -> Content:
@@ -96,7 +106,11 @@ def _read_file(request: Request) -> Content:
     if not all(is_number):
         columns = [array("d", compress(column, is_number)) for column in columns]
         n_damaged += n_rows - sum(is_number)
-    return Content("" if names != [b""] else "it is empty", tuple(columns), n_damaged)
+    return Content(
+        "" if names != [b""] else "it is empty",
+        tuple(column.tobytes() for column in columns),
+        n_damaged,
+    )
 
 
 def _numbers(cells: Sequence[bytes], is_number: bytearray) -> array[float]:

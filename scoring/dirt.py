@@ -86,23 +86,27 @@ def dirt_in(
 
 
 def _missing(trials: pd.DataFrame, rules: ScoreRules) -> Iterator[dict[str, str]]:
-    columns = scored_columns(trials, rules)
-    n_there = trials.groupby(_CELL).size()
-    n_studies_there = trials.groupby(_CELL)["study"].nunique()
-    planned = trials.groupby(_CELL)[["n_studies", "n_trials"]].max()
+    facts = trials.groupby(_CELL).agg(
+        n=("trial", "size"),
+        n_studies=("study", "nunique"),
+        planned_studies=("n_studies", "max"),
+        planned_trials=("n_trials", "max"),
+    )
+    there = dict(zip(facts.index, facts.itertuples(index=False, name=None), strict=True))
+    names = scored_columns(trials, rules).names
     for submission in sorted(set(trials["submission"])):
-        for workload in columns.names:
+        for workload in names:
             cell = (submission, workload)
-            if cell not in n_there.index:
+            if cell not in there:
                 yield _dirt("no trial", *cell, "", _COUNTS_AS_MISSED)
                 continue
-            n_studies, n_trials = (int(n) for n in planned.loc[cell])
-            there, n = int(n_studies_there[cell]), int(n_there[cell])
-            if there < n_studies:
-                detail = f"{there} of {n_studies}"
+            n, n_studies, planned_studies, planned_trials = there[cell]
+            if n_studies < planned_studies:
+                detail = f"{n_studies} of {planned_studies}"
                 yield _dirt("missing studies", *cell, detail, _COUNTS_AS_MISSED)
-            if n < there * n_trials:
-                yield _dirt("missing trials", *cell, f"{n} of {there * n_trials}", "fewer tries")
+            if n < n_studies * planned_trials:
+                detail = f"{n} of {n_studies * planned_trials}"
+                yield _dirt("missing trials", *cell, detail, "fewer tries")
 
 
 def _late(trials: pd.DataFrame, rows: pd.DataFrame) -> Iterator[dict[str, str]]:

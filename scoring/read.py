@@ -1,4 +1,7 @@
-"""Reads run folders and AlgoPerf's log trees into typed tables of trials and evaluations."""
+"""Finds run folders and AlgoPerf's logs, chooses what is scored, and reads it into typed tables.
+
+Nothing at the top of this file loads pandas: while it is loaded, other processes read the logs.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,23 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-
-from pacebench.algoperf_tree import LogTree, TrialPlace, find_trials
+from pacebench import algoperf_logs as logs
+from pacebench.algoperf_tree import LogTree, TrialPlace
+from pacebench.errors import LogsError
 from pacebench.plan import TrialPlan
-from scoring.algoperf_runs import LEFT_OUT, read_places, tree_dirt
-from scoring.checks import check_comparable, choose
-from scoring.dirt import dirt_in, with_set_aside
-from scoring.own_runs import row_table, trial_record
-from scoring.score_rules import known_score_rules, score_rules
-from scoring.tables import TRIAL_COLUMNS, Runs, dirt_table, typed
-from scoring.trial_folder import no_trials, read_plans, read_trial_folder
+from scoring.columns import Reading, Request
+from scoring.score_rules import ScoreRules, known_score_rules, score_rules
+from scoring.trial_folder import find_tree, no_trials, own_runs, read_plans
 from tuning.rules import Rules, load_rules
+
+if TYPE_CHECKING:
+    from scoring.tables import Runs
 
 DEFAULT_RULES = "algoperf-0.5"
 """The version that judges AlgoPerf's logs if none is asked for: the logs do not name theirs."""
-_ORDER = ["submission", "workload", "framework", "study", "trial", "folder"]
+TIME_COLUMNS = ("accumulated_submission_time", logs.SCORE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +38,27 @@ class RunSelection:
     is_mixed_hardware_allowed: bool = False
     splits: tuple[str, ...] = ("validation",)
     """Of AlgoPerf's logs: the splits whose target metric is read."""
+    with_hyperparameters: bool = True
+    """Of AlgoPerf's logs: whether the trials' hyperparameters are read."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """The trials that are scored, before their evaluations are read."""
+
+    plans: list[tuple[Path, TrialPlan]]
+    """Of pacebench's own trials, with their folders."""
+    places: list[TrialPlace]
+    """Of AlgoPerf's logs, sorted as the table of trials."""
+    unknown: list[TrialPlace]
+    """The same on workloads that the rules do not have."""
+    trees: list[LogTree]
+    judge: Rules | None
+    """The rules that AlgoPerf's logs are judged by."""
+    rules: ScoreRules
+    ruleset: str
+    reading: Reading
+    """Of the evaluation files of those of `places` that have one."""
 
 
 def read_runs(paths: Sequence[Path], selection: RunSelection | None = None) -> Runs:
@@ -49,80 +71,89 @@ def read_runs(paths: Sequence[Path], selection: RunSelection | None = None) -> R
     Raises PlanError for a plan of another version.
     """
     selection = selection or RunSelection()
-    plans = read_plans(paths)
-    trees = [find_trials(path) for path in paths]
-    if not plans and not any(tree.places for tree in trees):
-        raise no_trials(paths)
+    found = find_runs(paths, selection)
+    from scoring.assemble import assembled
+
+    return assembled(found, selection)
+
+
+def find_runs(paths: Sequence[Path], selection: RunSelection) -> Found:
+    """Find the trials, choose those of one rules version and ruleset, and begin to read."""
+    trees = [find_tree(path) for path in paths]
+    plans = read_plans(own_runs(trees))
     places = list({p.folder: p for tree in trees for p in tree.places}.values())
+    if not plans and not places:
+        raise no_trials(paths)
     is_file = selection.rules is not None and selection.rules.endswith(".toml")
     judge = load_rules(selection.rules or DEFAULT_RULES) if places or is_file else None
-    found = Counter(_key(plan) for _, plan in plans)
+    there = Counter(_key(plan) for _, plan in plans)
     if judge is not None:
-        found.update((judge.version, place.ruleset) for place in places)
-    version, ruleset = choose(
-        found,
+        there.update((judge.version, place.ruleset) for place in places)
+    version, ruleset = _choose(
+        there,
         rules=judge.version if judge is not None and is_file else selection.rules,
         ruleset=selection.ruleset,
     )
-    parts = [_read_own([item for item in plans if _key(item[1]) == (version, ruleset)])]
-    rules = known_score_rules(version, ruleset)
-    if judge is not None and judge.version == version:
-        rules = score_rules(judge, ruleset)
-        asked = [place for place in places if place.ruleset == ruleset]
-        parts.append(_read_logs(asked, trees, judge, selection.splits))
-    runs = _joined(parts)
-    check_comparable(runs[0], is_mixed_hardware_allowed=selection.is_mixed_hardware_allowed)
-    trials = with_set_aside(runs[0], rules)
-    return Runs(
-        trials=trials,
-        rows=runs[1],
-        dirt=dirt_table([*runs[2], *dirt_in(trials, runs[1], rules)]),
-        rules=rules,
+    is_judged = judge is not None and judge.version == version
+    known = judge.workloads if judge is not None else {}
+    asked = sorted((p for p in places if is_judged and p.ruleset == ruleset), key=_order)
+    in_rules = [place for place in asked if place.workload in known]
+    return Found(
+        plans=[item for item in plans if _key(item[1]) == (version, ruleset)],
+        places=in_rules,
+        unknown=[place for place in asked if place.workload not in known],
+        trees=trees if is_judged else [],
+        judge=judge,
+        rules=score_rules(judge, ruleset)
+        if judge is not None and is_judged
+        else known_score_rules(version, ruleset),
         ruleset=ruleset,
-        unit=trials["unit"].iloc[0],
+        reading=Reading(
+            [
+                _request(place, judge, selection.splits)
+                for place in in_rules
+                if judge is not None and logs.EVAL_FILE in place.files
+            ]
+        ),
     )
 
 
-_Read = tuple[list[dict[str, Any]], pd.DataFrame, list[dict[str, str]]]
-"""Records of trials, their evaluations by place in that list, and dirt."""
+def _request(place: TrialPlace, rules: Rules, splits: Sequence[str]) -> Request:
+    metric = rules.workload(place.workload).metric
+    metrics = tuple((f"{split}/{metric}",) for split in splits)
+    return Request(f"{place.folder}/{logs.EVAL_FILE}", ((logs.STEP,), TIME_COLUMNS, *metrics))
 
 
-def _read_own(plans: Sequence[tuple[Path, TrialPlan]]) -> _Read:
-    folders = [read_trial_folder(path, plan) for path, plan in plans]
-    return [trial_record(folder) for folder in folders], row_table(list(enumerate(folders))), []
+def _choose(
+    there: Counter[tuple[str, str]], *, rules: str | None, ruleset: str | None
+) -> tuple[str, str]:
+    """Choose the one rules version and ruleset (`external` or `self`) that is scored.
 
-
-def _read_logs(
-    places: Sequence[TrialPlace], trees: Sequence[LogTree], rules: Rules, splits: Sequence[str]
-) -> _Read:
-    known = [place for place in places if place.workload in rules.workloads]
-    known.sort(key=lambda p: tuple(getattr(p, name) for name in _ORDER))
-    records, rows, dirt = read_places(known, rules, splits)
-    dirt += [found for tree in trees for found in tree_dirt(tree)]
-    for place in places:
-        if place.workload not in rules.workloads:
-            kind = f"workload that rules {rules.version} do not have"
-            where = {"submission": place.submission, "where": place.name, "effect": LEFT_OUT}
-            dirt.append({"kind": kind, **where})
-    return records, rows, dirt
-
-
-def _joined(parts: Sequence[_Read]) -> tuple[pd.DataFrame, pd.DataFrame, list[dict[str, str]]]:
-    """Put what was read into one table each, in order."""
-    trials = typed([record for records, _, _ in parts for record in records], TRIAL_COLUMNS)
-    order = trials.sort_values(_ORDER).index.to_numpy()
-    trials = trials.loc[order].reset_index(drop=True)
-    trials.index.name = "trial_id"
-    new_id = np.empty(len(order), dtype=np.int64)
-    new_id[order] = np.arange(len(order))
-    tables, n_before = [], 0
-    for records, rows, _ in parts:
-        tables.append(rows.assign(trial_id=new_id[rows["trial_id"].to_numpy() + n_before]))
-        n_before += len(records)
-    rows = pd.concat([table for table in tables if len(table)] or tables[:1])
-    rows = rows.sort_values("trial_id", kind="stable", ignore_index=True)
-    return trials, rows, [found for _, _, dirt in parts for found in dirt]
+    `there` counts trials by both; `rules` and `ruleset` leave only their own. Raises LogsError if
+    nothing is left, or more than one version or ruleset.
+    """
+    kept = [key for key in there if rules in (None, key[0]) and ruleset in (None, key[1])]
+    texts = ", ".join(f"{v} {r} ({n} trials)" for (v, r), n in sorted(there.items()))
+    if not kept:
+        options = (("rules", rules), ("ruleset", ruleset))
+        asked = " ".join(f"--{name} {value}" for name, value in options if value is not None)
+        raise LogsError(f"no trials under {asked}; there are: {texts}")
+    for i, option in enumerate(("rules", "ruleset")):
+        values = {key[i] for key in kept}
+        if len(values) > 1:
+            raise LogsError(
+                f"trials of different {option} have no common score: {texts}; "
+                f"choose one with --{option} ({' or '.join(sorted(values))})"
+            )
+    return kept[0]
 
 
 def _key(plan: TrialPlan) -> tuple[str, str]:
     return plan.rules.version, plan.rules.ruleset
+
+
+def _order(place: TrialPlace) -> tuple[str, str, str, int, int, str]:
+    return (
+        *(place.submission, place.workload, place.framework),
+        *(place.study, place.trial, place.folder),
+    )

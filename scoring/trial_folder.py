@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pacebench.algoperf_tree import LogTree, find_trials
 from pacebench.errors import LogsError
 from pacebench.plan import TrialPlan, read_plan
 from pacebench.rows import END_FILE, META_FILE, PLAN_FILE, ROWS_FILE, EvalRow
-
-SITE_MARKER = ".pacebench-site"
-"""The file in the top folder of a report's website; a website holds copies of trials."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,21 +30,29 @@ class TrialFolder:
 
 
 def find_trial_folders(paths: Sequence[Path]) -> list[Path]:
-    """Give the trial folders at or below `paths`, each once, sorted.
+    """Give the trial folders at or below `paths`, each once, sorted; they hold a trial.json.
 
-    A trial folder is one that holds a trial.json. A website of ours below a path is passed over,
-    because it holds copies; named as a path itself, its copies are what is read.
-    Raises LogsError if a path does not exist.
+    A website of ours below a path is passed over, because it holds copies; named as a path itself,
+    its copies are what is read. Raises LogsError if a path does not exist.
     """
-    for path in paths:
-        if not path.is_dir():
-            raise LogsError(f"no folder {path}; give the folder that 'pacebench run --out' wrote")
-    return sorted({folder for path in paths for folder in _trial_folders_below(path.resolve())})
+    return own_runs([find_tree(path) for path in paths])
 
 
-def read_plans(paths: Sequence[Path]) -> list[tuple[Path, TrialPlan]]:
-    """Give every trial folder at or below `paths` with its plan; see `find_trial_folders`."""
-    return [(folder, read_plan(folder)) for folder in find_trial_folders(paths)]
+def find_tree(path: Path) -> LogTree:
+    """Give everything at or below a folder; raises LogsError if there is no such folder."""
+    if not path.is_dir():
+        raise LogsError(f"no folder {path}; give the folder that 'pacebench run --out' wrote")
+    return find_trials(path)
+
+
+def own_runs(trees: Sequence[LogTree]) -> list[Path]:
+    """Give the folders of pacebench's own trials, each once, sorted."""
+    return sorted({Path(folder) for tree in trees for folder in tree.own_runs})
+
+
+def read_plans(folders: Sequence[Path]) -> list[tuple[Path, TrialPlan]]:
+    """Give every trial folder with its plan."""
+    return [(folder, read_plan(folder)) for folder in folders]
 
 
 def no_trials(paths: Sequence[Path]) -> LogsError:
@@ -75,15 +80,6 @@ def read_trial_folder(path: Path, plan: TrialPlan) -> TrialFolder:
 
 
 _RUN_AGAIN = "delete the trial's folder and run again, or score without it"
-
-
-def _trial_folders_below(top: Path) -> Iterator[Path]:
-    for here, folders, files in os.walk(top):
-        if PLAN_FILE in files:
-            yield Path(here)
-            folders.clear()
-        elif SITE_MARKER in files and Path(here) != top:
-            folders.clear()
 
 
 def _read_rows(path: Path, clock: str) -> tuple[list[EvalRow], bool]:

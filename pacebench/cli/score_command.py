@@ -97,7 +97,7 @@ def add_selection_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def selection_of(args: argparse.Namespace) -> RunSelection:
+def selection_of(args: argparse.Namespace, *, with_hyperparameters: bool = True) -> RunSelection:
     """Give the selection that the options ask for."""
     from scoring import RunSelection
 
@@ -105,6 +105,7 @@ def selection_of(args: argparse.Namespace) -> RunSelection:
         rules=args.rules,
         ruleset=args.ruleset,
         is_mixed_hardware_allowed=args.allow_mixed_hardware,
+        with_hyperparameters=with_hyperparameters,
     )
 
 
@@ -112,11 +113,14 @@ def run(args: argparse.Namespace) -> int:
     """Print the leaderboard."""
     if args.csv == "-" and (args.json or args.latex or args.table):
         raise LogsError("--csv without a file writes to the screen alone; give it a file")
-    from scoring import METHODS, read_runs, score_runs
+    from scoring import read_runs
 
-    runs = read_runs(args.runs, selection_of(args))
+    is_for_programs = args.json or args.csv is not None
+    runs = read_runs(args.runs, selection_of(args, with_hyperparameters=is_for_programs))
     if args.strict:
         _refuse_dirt(runs)
+    from scoring import METHODS, score_runs  # after the reading, which goes on meanwhile
+
     board = score_runs(runs, method=METHODS[args.method])
     if args.csv:
         csv = board.table.to_csv(index=False, lineterminator="\n")

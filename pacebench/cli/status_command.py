@@ -36,9 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print where every trial is; exit code 0, whatever became of them."""
-    from scoring.trial_folder import no_trials, read_plans
+    from scoring.trial_folder import find_trial_folders, no_trials, read_plans
 
-    trials = [_trial_record(folder, plan) for folder, plan in read_plans([args.runs])]
+    trials = [
+        _trial_record(folder, plan) for folder, plan in read_plans(find_trial_folders([args.runs]))
+    ]
     if not trials:
         raise no_trials([args.runs])
     groups = _groups(trials)

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from pacebench.errors import LogsError, PacebenchError
-from pacebench.rows import END_FILE, META_FILE, PLAN_FILE, ROWS_FILE
+from pacebench.rows import END_FILE, META_FILE, PLAN_FILE, ROWS_FILE, SITE_MARKER
 from scoring import RunSelection, read_runs
 from scoring.tables import ROW_COLUMNS, TRIAL_COLUMNS
-from scoring.trial_folder import SITE_MARKER
 from tests.scoring.run_folders import Left, add_trial, plan, write_trial
 
 
