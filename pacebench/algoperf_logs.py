@@ -114,7 +114,7 @@ def read_json_object(path: Path) -> dict[str, Any] | None:
         value = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LogsError(f"{path} is not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise LogsError(f"{path} holds no JSON object")

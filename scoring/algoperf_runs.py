@@ -17,12 +17,14 @@ from pacebench.algoperf_tree import LogTree, TrialPlace
 from pacebench.errors import LogsError
 from pacebench.rows import Reason
 from scoring.columns import Content, Request, read_columns
-from scoring.read import TIME_COLUMNS, RunSelection
+from scoring.read import RunSelection, request_of
 from scoring.tables import ROW_COLUMNS
 from tuning.rules import Rules
 
 HARDWARE_NOT_STATED = "not stated in the logs"
 LEFT_OUT = "left out"
+_STEP_LIMIT = 2.0**53
+"""A step at or above this is damage: float64 no longer tells whole numbers apart."""
 _NO_FILE = Content(f"no {logs.EVAL_FILE}", (), 0)
 
 
@@ -35,7 +37,8 @@ def read_places(
     target, the budget and the number of trials are those of `rules`, which must know all workloads.
     """
     all_contents = [next(contents) if logs.EVAL_FILE in p.files else _NO_FILE for p in places]
-    rows, n_damaged, n_replaced = _rows(places, all_contents, selection.splits)
+    requests = [request_of(place, rules, selection.splits) for place in places]
+    rows, n_damaged, n_replaced = _rows(requests, all_contents, selection.splits)
     n_rows = np.bincount(rows["trial_id"], minlength=len(places))
     is_blank = np.isnan(rows[selection.splits[0]])
     n_blank = np.bincount(rows["trial_id"][is_blank], minlength=len(places))
@@ -72,46 +75,58 @@ def tree_dirt(tree: LogTree) -> Iterator[dict[str, str]]:
 
 
 def _rows(
-    places: Sequence[TrialPlace], contents: Sequence[Content], splits: Sequence[str]
+    requests: Sequence[Request], contents: Sequence[Content], splits: Sequence[str]
 ) -> tuple[dict[str, NDArray[Any]], NDArray[np.intp], NDArray[np.intp]]:
     """Give the columns of all evaluations that count, sorted by trial and step.
 
     Beside them for each trial how many lines were damaged, and how many were replaced by those of
     a process after a preemption.
     """
-    names = ("step", "time", *splits)
-    n_read = np.array([len(c.columns[0]) // 8 if c.columns else 0 for c in contents])
-    values = {
-        name: np.frombuffer(b"".join(c.columns[i] for c in contents if c.columns))
-        for i, name in enumerate(names)
-    }
-    owner = np.repeat(np.arange(len(places)), n_read)
-    is_whole = np.isfinite(values["step"]) & np.isfinite(values["time"])
+    columns, n_damaged = _joined(contents, splits)
+    n_replaced = np.zeros(len(contents), dtype=np.intp)
+    is_back = (np.diff(columns["step"]) <= 0) & (np.diff(columns["trial_id"]) == 0)
+    if is_back.any():
+        contents = list(contents)
+        for i in np.unique(columns["trial_id"][1:][is_back]).tolist():
+            contents[i], n_replaced[i] = _in_order(requests[i])
+        columns, n_damaged = _joined(contents, splits)
+    return columns, n_damaged, n_replaced
+
+
+def _joined(
+    contents: Sequence[Content], splits: Sequence[str]
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.intp]]:
+    """Put the files' columns behind each other; rows without step or time are damaged."""
+    n_rows = [len(c.columns[0]) // 8 if c.columns else 0 for c in contents]
+    columns: dict[str, NDArray[Any]] = {"trial_id": np.repeat(np.arange(len(contents)), n_rows)}
+    for i, name in enumerate(("step", "time", *splits)):
+        columns[name] = np.frombuffer(b"".join(c.columns[i] for c in contents if c.columns))
+    is_whole = _is_whole(columns["step"], columns["time"])
     n_damaged = np.array([content.n_damaged for content in contents], dtype=np.intp)
-    n_damaged += np.bincount(owner[~is_whole], minlength=len(places))
-    values = {name: column[is_whole] for name, column in values.items()}
-    owner = owner[is_whole]
-    is_back = (np.diff(values["step"]) <= 0) & (np.diff(owner) == 0)
-    n_replaced = np.zeros(len(places), dtype=np.intp)
-    kept = np.arange(len(owner))
-    for i in np.unique(owner[1:][is_back]).tolist():
-        there = np.flatnonzero(owner == i)
-        order = _order_of(places[i], values["step"][there])
-        n_replaced[i] = len(there) - len(order)
-        kept[there] = -1
-        kept[there[: len(order)]] = there[order]
-    kept = kept[kept >= 0]
-    columns = {name: column[kept] for name, column in values.items()}
-    return {"trial_id": owner[kept], **columns}, n_damaged, n_replaced
+    n_damaged += np.bincount(columns["trial_id"][~is_whole], minlength=len(contents))
+    return {name: column[is_whole] for name, column in columns.items()}, n_damaged
 
 
-def _order_of(place: TrialPlace, steps: NDArray[np.float64]) -> list[int]:
-    """Give which rows count, where steps go back: after a preemption, or in permuted lines."""
-    wanted = ((logs.STEP,), TIME_COLUMNS, (logs.PREEMPTIONS,))
-    (again,) = read_columns([Request(f"{place.folder}/{logs.EVAL_FILE}", wanted)])
-    step, time, preemptions = (np.frombuffer(column) for column in again.columns)
-    is_whole = np.isfinite(step) & np.isfinite(time)
-    return logs.rows_in_order(steps.tolist(), np.nan_to_num(preemptions[is_whole]).tolist())
+def _in_order(request: Request) -> tuple[Content, int]:
+    """Read a file again whose steps go back (a preemption, or lines in another order), and sort it.
+
+    Gives beside it how many rows were replaced.
+    """
+    (again,) = read_columns([request._replace(columns=(*request.columns, (logs.PREEMPTIONS,)))])
+    table = [np.frombuffer(column) for column in again.columns]
+    is_whole = _is_whole(table[0], table[1])
+    *columns, preemptions = (column[is_whole] for column in table)
+    order = logs.rows_in_order(columns[0].tolist(), np.nan_to_num(preemptions).tolist())
+    content = Content(
+        "",
+        tuple(column[order].tobytes() for column in columns),
+        again.n_damaged + int((~is_whole).sum()),
+    )
+    return content, len(columns[0]) - len(order)
+
+
+def _is_whole(step: NDArray[np.float64], time: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return (np.abs(step) < _STEP_LIMIT) & np.isfinite(time)
 
 
 def _unreadable(error: str) -> str:

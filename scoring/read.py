@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_RULES = "algoperf-0.5"
 """The version that judges AlgoPerf's logs if none is asked for: the logs do not name theirs."""
-TIME_COLUMNS = ("accumulated_submission_time", logs.SCORE)
+_TIME = ("accumulated_submission_time", logs.SCORE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +110,7 @@ def find_runs(paths: Sequence[Path], selection: RunSelection) -> Found:
         ruleset=ruleset,
         reading=Reading(
             [
-                _request(place, judge, selection.splits)
+                request_of(place, judge, selection.splits)
                 for place in in_rules
                 if judge is not None and logs.EVAL_FILE in place.files
             ]
@@ -118,10 +118,11 @@ def find_runs(paths: Sequence[Path], selection: RunSelection) -> Found:
     )
 
 
-def _request(place: TrialPlace, rules: Rules, splits: Sequence[str]) -> Request:
+def request_of(place: TrialPlace, rules: Rules, splits: Sequence[str]) -> Request:
+    """Give what is read of a trial: step, time, and the target metric on the splits."""
     metric = rules.workload(place.workload).metric
     metrics = tuple((f"{split}/{metric}",) for split in splits)
-    return Request(f"{place.folder}/{logs.EVAL_FILE}", ((logs.STEP,), TIME_COLUMNS, *metrics))
+    return Request(f"{place.folder}/{logs.EVAL_FILE}", ((logs.STEP,), _TIME, *metrics))
 
 
 def _choose(
