@@ -90,7 +90,10 @@ def submission_facts(board: Scoreboard) -> list[dict[str, Any]]:
         trials = board.trials[board.trials["submission"] == name]
         facts.append(
             {
-                **{key: row[key] for key in ("rank", "frameworks", "score", "n_reached")},
+                **{
+                    key: row[key]
+                    for key in ("rank", "frameworks", "score", "n_reached", "n_workloads")
+                },
                 "name": name,
                 "authors": trials["authors"].iloc[0],
                 "description": trials["description"].iloc[0],
@@ -100,6 +103,7 @@ def submission_facts(board: Scoreboard) -> list[dict[str, Any]]:
                         "is_reached": math.isfinite(row[f"time/{workload}"]),
                         "time": row[f"time/{workload}"],
                         "ratio": row[f"ratio/{workload}"],
+                        "is_closed": math.isinf(row[f"ratio/{workload}"]),
                         "hyperparameters": hyperparameters_text(row[f"hyperparameters/{workload}"]),
                     }
                     for workload in board.times.columns
@@ -159,6 +163,12 @@ def _leaves(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
         yield prefix, ", ".join(str(item) for item in value) or "none"
     elif value is not None:
         yield prefix, str(value)
+
+
+def dirt_facts(board: Scoreboard) -> tuple[str, ...]:
+    """Give what is out of place in the runs, each kind once with its number."""
+    counts = Counter(zip(board.dirt["kind"], board.dirt["effect"], strict=True))
+    return tuple(f"{kind} ({effect}): {n}" for (kind, effect), n in sorted(counts.items()))
 
 
 def _trial_facts(trial: pd.Series[Any]) -> dict[str, Any]:

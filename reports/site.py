@@ -53,6 +53,7 @@ def _pages(board: Scoreboard) -> dict[str, str]:
         **shared,
         root="",
         submissions=pages.submission_facts(board),
+        dirt=pages.dirt_facts(board),
         environment=pages.environment_facts(board.trials),
         profile_figure=PROFILE_FIGURE,
         figure_of={name: pages.figure_path(name, "time") for name in board.times.columns},
