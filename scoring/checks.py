@@ -21,7 +21,8 @@ def check_comparable(trials: pd.DataFrame, *, is_mixed_hardware_allowed: bool) -
 def hardware_classes(trials: pd.DataFrame) -> dict[str, int]:
     """Give the number of started trials by hardware class, by name; unstarted ones have none."""
     started = trials.loc[trials["hardware_class"] != "", "hardware_class"]
-    return dict(sorted(Counter(started).items()))
+    counts = started.value_counts()
+    return {str(name): int(n) for name, n in sorted(counts.items())}
 
 
 def _check_clocks(trials: pd.DataFrame) -> None:

@@ -24,7 +24,7 @@ _CELL = ["submission", "workload"]
 
 def scored_columns(trials: pd.DataFrame, rules: ScoreRules) -> Columns:
     """Give the workloads that decide the score of these trials."""
-    return columns_of(set(trials["workload"]), rules)
+    return columns_of(set(trials["workload"].unique()), rules)
 
 
 def with_set_aside(trials: pd.DataFrame, rules: ScoreRules) -> pd.DataFrame:
@@ -94,7 +94,7 @@ def _missing(trials: pd.DataFrame, rules: ScoreRules) -> Iterator[dict[str, str]
     )
     there = dict(zip(facts.index, facts.itertuples(index=False, name=None), strict=True))
     names = scored_columns(trials, rules).names
-    for submission in sorted(set(trials["submission"])):
+    for submission in sorted(trials["submission"].unique()):
         for workload in names:
             cell = (submission, workload)
             if cell not in there:

@@ -27,15 +27,15 @@ def notes_on(trials: pd.DataFrame, rules: ScoreRules) -> tuple[str, ...]:
 
 def _on_deviations(trials: pd.DataFrame) -> Iterator[str]:
     counts: Counter[str] = Counter()
-    for deviations in trials["deviations"]:
-        counts.update(set(deviations))
+    for deviations, n in Counter(trials["deviations"]).items():
+        counts.update(dict.fromkeys(deviations, n))
     for text, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         yield f"not a full score: {text} (holds for {_share(n, len(trials))})"
 
 
 def _on_workloads(trials: pd.DataFrame, rules: ScoreRules) -> Iterator[str]:
     """Compare the workloads with those of a full score, where these are known."""
-    run = set(trials["workload"])
+    run = set(trials["workload"].unique())
     for what, wanted in (
         ("workloads", rules.base_workloads),
         ("held-out variants", tuple(rules.held_out)),
@@ -62,7 +62,8 @@ def _on_hardware(trials: pd.DataFrame) -> Iterator[str]:
 
 def _on_budgets(trials: pd.DataFrame) -> Iterator[str]:
     unit = trials["unit"].iloc[0]
-    for workload, group in trials.groupby("workload"):
+    different = trials[["workload", "budget", "submission"]].drop_duplicates()
+    for workload, group in different.groupby("workload"):
         by_budget = group.groupby("budget")["submission"].unique()
         if len(by_budget) > 1:
             found = "; ".join(
@@ -81,14 +82,15 @@ def _on_competition(trials: pd.DataFrame) -> Iterator[str]:
 
 
 def _on_ends(trials: pd.DataFrame) -> Iterator[str]:
-    for submission, group in trials.groupby("submission"):
-        is_open = group["reason"] == ""
-        is_failed = group["reason"].isin([str(reason) for reason in FAILURES])
-        if is_open.any():
-            n_idle = int((is_open & (group["n_rows"] == 0)).sum())
+    is_open = trials["reason"] == ""
+    is_failed = trials["reason"].isin([str(reason) for reason in FAILURES])
+    for submission, group in trials[is_open | is_failed].groupby("submission"):
+        unfinished = group[group["reason"] == ""]
+        if len(unfinished):
+            n_idle = int((unfinished["n_rows"] == 0).sum())
             idle = f", {n_idle} of them before a first evaluation" if n_idle else ""
-            yield f"{submission}: {_unfinished(group[is_open])}{idle}"
-        for reason, failed in group[is_failed].groupby("reason"):
+            yield f"{submission}: {_unfinished(unfinished)}{idle}"
+        for reason, failed in group[group["reason"] != ""].groupby("reason"):
             yield (
                 f"{submission}: {_count(len(failed), 'trial')} failed with {reason} "
                 f"({_by_workload(failed)})"
@@ -99,10 +101,10 @@ def _on_files(trials: pd.DataFrame) -> Iterator[str]:
     n_cut = int(trials["is_truncated"].sum())
     if n_cut:
         yield f"the last evaluation of {_count(n_cut, 'trial')} was cut off and is left out"
-    for submission, group in trials.groupby("submission"):
-        n_versions = group["source_hash"].nunique()
-        if n_versions > 1:
-            yield f"{submission}: its trials ran {n_versions} different versions of its code"
+    versions = trials[["submission", "source_hash"]].drop_duplicates()
+    for submission, n in sorted(Counter(versions["submission"]).items()):
+        if n > 1:
+            yield f"{submission}: its trials ran {n} different versions of its code"
 
 
 def _unfinished(trials: pd.DataFrame) -> str:
@@ -119,5 +121,5 @@ def _share(n: int, total: int) -> str:
     return f"all {_count(total, 'trial')}" if n == total else f"{n} of {_count(total, 'trial')}"
 
 
-def _count(n: int, word: str, plural: str = "") -> str:
-    return f"{n} {word}" if n == 1 else f"{n} {plural or word + 's'}"
+def _count(n: int, word: str) -> str:
+    return f"{n} {word}{'' if n == 1 else 's'}"

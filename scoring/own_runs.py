@@ -15,8 +15,8 @@ from pacebench.spec import SPLITS
 from scoring.tables import ROW_COLUMNS
 from scoring.trial_folder import TrialFolder
 
-MODEL_EVALUATIONS = "model_evaluations"
-"""The metric of an evaluation that says how often the model was called so far, where logged."""
+_ONE_CALL_A_STEP = ("make", "library")
+"""Styles of submissions whose step is pacebench's own: it calls the model once."""
 
 
 def trial_record(folder: TrialFolder) -> dict[str, Any]:
@@ -62,24 +62,28 @@ def trial_record(folder: TrialFolder) -> dict[str, Any]:
 def row_table(folders: Sequence[tuple[int, TrialFolder]]) -> pd.DataFrame:
     """Give the evaluations of trials with their `trial_id`s."""
     records = [
-        _row_record(trial_id, row, folder.plan.rules.metric)
-        for trial_id, folder in folders
-        for row in folder.rows
+        _row_record(trial_id, row, folder) for trial_id, folder in folders for row in folder.rows
     ]
     return pd.DataFrame(records, columns=list(ROW_COLUMNS)).astype(ROW_COLUMNS)
 
 
-def _row_record(trial_id: int, row: EvalRow, metric: str) -> dict[str, Any]:
-    values = {split: row.metrics.get(f"{split}/{metric}", math.nan) for split in SPLITS}
-    time = row.step if row.seconds is None else row.seconds
-    calls = row.metrics.get(MODEL_EVALUATIONS, math.nan)
+def _row_record(trial_id: int, row: EvalRow, folder: TrialFolder) -> dict[str, Any]:
+    metric = folder.plan.rules.metric
     return {
         "trial_id": trial_id,
         "step": row.step,
-        "time": time,
-        **values,
-        MODEL_EVALUATIONS: calls,
+        "time": row.step if row.seconds is None else row.seconds,
+        **{split: row.metrics.get(f"{split}/{metric}", math.nan) for split in SPLITS},
+        "model_evaluations": _model_evaluations(row.step, folder),
     }
+
+
+def _model_evaluations(step: int, folder: TrialFolder) -> float:
+    """Give how often a submission had called the model after a step; NaN if nobody counted."""
+    if folder.plan.style in _ONE_CALL_A_STEP:
+        return float(step)
+    logged = [n for at, n in folder.logged_model_evaluations if at <= step]
+    return logged[-1] if logged else math.nan
 
 
 def _to_json(value: Mapping[str, Any]) -> str:

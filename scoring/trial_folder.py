@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,15 @@ from typing import Any
 from pacebench.algoperf_tree import LogTree, find_trials
 from pacebench.errors import LogsError
 from pacebench.plan import TrialPlan, read_plan
-from pacebench.rows import END_FILE, META_FILE, PLAN_FILE, ROWS_FILE, EvalRow
+from pacebench.rows import (
+    END_FILE,
+    META_FILE,
+    METRICS_FILE,
+    MODEL_EVALUATIONS,
+    PLAN_FILE,
+    ROWS_FILE,
+    EvalRow,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +29,8 @@ class TrialFolder:
     path: Path
     plan: TrialPlan
     rows: tuple[EvalRow, ...]
+    logged_model_evaluations: tuple[tuple[int, float], ...]
+    """(step, calls of the model so far), in the order of the file; empty if not logged."""
     is_truncated: bool
     """Whether the last line of the rows was cut off and left out."""
     end: dict[str, Any] | None
@@ -73,6 +83,7 @@ def read_trial_folder(path: Path, plan: TrialPlan) -> TrialFolder:
         path=path,
         plan=plan,
         rows=tuple(rows),
+        logged_model_evaluations=tuple(_read_model_evaluations(path / METRICS_FILE)),
         is_truncated=is_truncated,
         end=end,
         meta=_read_object(path / META_FILE) or {},
@@ -98,6 +109,22 @@ def _read_rows(path: Path, clock: str) -> tuple[list[EvalRow], bool]:
                 f"{path}, line {number}, is not an evaluation ({error}); {_RUN_AGAIN}"
             ) from error
     return rows, bool(rest)
+
+
+def _read_model_evaluations(path: Path) -> Iterator[tuple[int, float]]:
+    """Read one of the numbers that a submission logs; what is not a number of it is passed over."""
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return
+    for line in lines:
+        if MODEL_EVALUATIONS.encode() not in line:
+            continue
+        try:
+            record = json.loads(line)
+            yield int(record["step"]), float(record["metrics"][MODEL_EVALUATIONS])
+        except (ValueError, KeyError, TypeError):
+            continue
 
 
 def _read_row(line: bytes, clock: str) -> EvalRow:

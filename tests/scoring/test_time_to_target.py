@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from scoring import PUBLISHED, read_runs, score_runs, trial_times
+from scoring.sensitivity import by_cost
 from tests.scoring.run_folders import Left, add_trial
 
 
@@ -135,3 +136,23 @@ def test_of_trials_equally_fast_the_first_is_the_best(tmp_path: Path) -> None:
     add_trial(tmp_path, [(30.0, 0.91)], n_trials=2, trial=1)
     add_trial(tmp_path, [(30.0, 0.99)], n_trials=2, trial=2)
     assert score_runs(read_runs([tmp_path])).trials["is_best"].tolist() == [True, False]
+
+
+def test_calls_of_the_model_are_counted_or_logged_or_not_known(tmp_path: Path) -> None:
+    # A step of pacebench's own calls the model once; another submission says it itself.
+    add_trial(tmp_path, [(1.0, 0.5), (20.0, 0.95)], submission="own")
+    logging = add_trial(tmp_path, [(1.0, 0.5), (20.0, 0.95)], submission="two", style="algorithm")
+    lines = ['{"step": 10, "metrics": {"model_evaluations": 20}}', "damaged"]
+    lines += ['{"step": 199, "metrics": {"model_evaluations": 398.0, "loss": 1}}']
+    lines += ['{"step": 201, "metrics": {"model_evaluations": 402}}']
+    (logging / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    runs = read_runs([tmp_path])
+    board = score_runs(runs)
+    found = board.trials.set_index("submission")["model_evaluations_at_target"]
+    assert found.to_dict() == {"own": 200.0, "two": 398.0}
+    # 200 calls against 398: the ratio 1.99 scores (4 - 1.99) / 3 = 0.67; the times are equal.
+    ranks = by_cost(runs, board)
+    assert ranks[ranks["cost"] == "model_evaluations"]["score"].tolist() == pytest.approx([1, 0.67])
+    add_trial(tmp_path, [(1.0, 0.5), (20.0, 0.95)], submission="silent", style="algorithm")
+    runs = read_runs([tmp_path])
+    assert set(by_cost(runs, score_runs(runs))["cost"]) == {"time", "steps", "evaluations"}
