@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from pacebench.rows import PLAN_FILE, SITE_MARKER
 from tuning.rules import RULESETS
 
 LAYOUT = "<submission>/study_<k>/<workload>_<framework>/trial_<i>"
-_STUDY = re.compile(r"study_(\d+)")
-_TRIAL = re.compile(r"trial_(\d+)")
+_STUDY = re.compile(r"study_(0|[1-9][0-9]{0,8})")
+_TRIAL = re.compile(r"trial_(0|[1-9][0-9]{0,8})")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,10 +77,10 @@ def find_trials(top: Path) -> LogTree:
     asked = str(top.resolve())
     root = _resolve_to_submission(top)
     tree = LogTree()
-    seen = dict(_walk(root))
+    seen = dict(_walk(root, root)) if top.is_dir() else {}
     own = (path for path, folder in seen.items() if PLAN_FILE in folder.files)
     tree.own_runs += sorted(path for path in own if f"{path}/".startswith(f"{asked}/"))
-    for path in sorted(path for path in seen if _is_submission(seen[path])):
+    for path in _outermost(path for path, folder in seen.items() if _is_submission(folder)):
         found = _Submission(path=path, ruleset=_ruleset_above(path), seen=seen)
         found.add_studies()
         if not found.is_own_run:
@@ -97,24 +97,51 @@ def find_trials(top: Path) -> LogTree:
 def _resolve_to_submission(top: Path) -> str:
     """Give the folder to walk from: `top`, or the submission's folder if `top` is a part of it."""
     path = top.resolve()
-    for part in (path, *path.parents[:2]):
-        if _STUDY.fullmatch(part.name):
-            return str(part.parent)
-    return str(path)
+    part = path.parent if _TRIAL.fullmatch(path.name) else path
+    part = part.parent if _workload_of(part.name) else part
+    return str(part.parent if _STUDY.fullmatch(part.name) else path)
 
 
-def _walk(root: str) -> Iterator[tuple[str, _Folder]]:
-    """Give every folder with its content; what lies below a trial is left out."""
-    for path, folders, files in os.walk(root):
-        if SITE_MARKER in files and path != root:
-            folders.clear()
-            continue
-        folders.sort()
-        yield path, _Folder(folders=list(folders), files=sorted(files))
-        parts = path.split("/")[-3:]
-        is_trial = len(parts) == 3 and _STUDY.fullmatch(parts[0]) and _TRIAL.fullmatch(parts[2])
-        if is_trial or PLAN_FILE in files:
-            folders.clear()
+def _walk(path: str, root: str) -> Iterator[tuple[str, _Folder]]:
+    """Give every folder with its content; links are followed, what is below a trial left out."""
+    folders, files = [], []
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if not entry.is_dir():
+                files.append(entry.name)
+            elif not (entry.is_symlink() and _is_loop(entry.path)):
+                folders.append(entry.name)
+    if SITE_MARKER in files and path != root:
+        return
+    parts = path.split("/")[-3:]
+    is_trial = len(parts) == 3 and _STUDY.fullmatch(parts[0]) and _TRIAL.fullmatch(parts[2])
+    if is_trial or PLAN_FILE in files:
+        folders = []
+    yield path, _Folder(folders=sorted(folders), files=sorted(files))
+    for name in folders:
+        yield from _walk(f"{path}/{name}", root)
+
+
+def _is_loop(link: str) -> bool:
+    """Whether a link leads to a folder that it lies in."""
+    return f"{link}/".startswith(f"{os.path.realpath(link)}/")
+
+
+def _outermost(paths: Iterable[str]) -> Iterator[str]:
+    """Give the paths, sorted, without those that lie below another one."""
+    last = None
+    for path in sorted(paths, key=lambda path: path.split("/")):
+        if last is None or not path.startswith(f"{last}/"):
+            last = path
+            yield path
+
+
+def _workload_of(name: str) -> tuple[str, str] | None:
+    """Give the workload and the framework that a folder's name tells, if it does."""
+    workload, _, suffix = name.rpartition("_")
+    return (
+        (workload, logs.FRAMEWORK_OF[suffix]) if workload and suffix in logs.FRAMEWORK_OF else None
+    )
 
 
 def _is_submission(folder: _Folder) -> bool:
@@ -165,9 +192,9 @@ class _Submission:
     def _add_study(self, path: str, study: int) -> None:
         self._add_loose_files(path)
         for name in self.seen[path].folders:
-            workload, _, suffix = name.rpartition("_")
-            if suffix in logs.FRAMEWORK_OF and workload:
-                self._add_workload(f"{path}/{name}", study, workload, logs.FRAMEWORK_OF[suffix])
+            found = _workload_of(name)
+            if found is not None:
+                self._add_workload(f"{path}/{name}", study, *found)
             elif _TRIAL.fullmatch(name):
                 self._add_dirt("stray trial folder", f"{path}/{name}")
             else:

@@ -17,6 +17,7 @@ from pacebench.algoperf_tree import LogTree, TrialPlace
 from pacebench.errors import LogsError
 from pacebench.rows import Reason
 from scoring.columns import Content, Request, read_columns
+from scoring.dirt import NO_EFFECT
 from scoring.read import RunSelection, request_of
 from scoring.tables import ROW_COLUMNS
 from tuning.rules import Rules
@@ -58,7 +59,8 @@ def read_places(
             dirt.append(_dirt(place, f"{logs.EVAL_FILE} without evaluations", ""))
         point = _hyperparameters(place) if selection.with_hyperparameters else ""
         if point is None:
-            dirt.append(_dirt(place, f"damaged {logs.HYPERPARAMETERS_FILE}", ""))
+            damaged = _dirt(place, f"damaged {logs.HYPERPARAMETERS_FILE}", "")
+            dirt.append({**damaged, "effect": NO_EFFECT})
         records.append(_trial_record(place, rules, n, point or ""))
     return records, _row_table(rows), dirt
 
@@ -183,9 +185,9 @@ def _hyperparameters(place: TrialPlace) -> str | None:
         return ""
     try:
         point = logs.read_json_object(Path(place.folder, logs.HYPERPARAMETERS_FILE))
-    except LogsError:
+        return json.dumps(point, allow_nan=False)
+    except (LogsError, ValueError):
         return None
-    return json.dumps(point)
 
 
 def _row_table(rows: Mapping[str, NDArray[Any]]) -> pd.DataFrame:

@@ -98,8 +98,12 @@ def find_runs(paths: Sequence[Path], selection: RunSelection) -> Found:
     known = judge.workloads if judge is not None else {}
     asked = sorted((p for p in places if is_judged and p.ruleset == ruleset), key=_order)
     in_rules = [place for place in asked if place.workload in known]
+    chosen = [item for item in plans if _key(item[1]) == (version, ruleset)]
+    if not (chosen or in_rules):
+        there_are = ", ".join(sorted({place.workload for place in asked}))
+        raise LogsError(f"rules {version} have none of the workloads there are: {there_are}")
     return Found(
-        plans=[item for item in plans if _key(item[1]) == (version, ruleset)],
+        plans=chosen,
         places=in_rules,
         unknown=[place for place in asked if place.workload not in known],
         trees=trees if is_judged else [],

@@ -232,7 +232,6 @@ def test_hyperparameters_nested_too_deep_to_be_read_do_not_stop_the_reading(tree
 
 
 @pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": 1e999}'])
-@pytest.mark.xfail(strict=True, reason="BUG: NaN in the records")
 def test_hyperparameters_that_are_not_finite_keep_the_records_strict_json(
     tree: Path, text: str
 ) -> None:
@@ -241,7 +240,6 @@ def test_hyperparameters_that_are_not_finite_keep_the_records_strict_json(
     assert json.loads(json.dumps(records, allow_nan=False)) == records
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: its effect says 'no hit'")
 def test_the_effect_of_damaged_hyperparameters_is_not_called_a_miss(tree: Path) -> None:
     (place().folder(tree) / "hparams.json").write_text("{")
     found = scored(tree)
