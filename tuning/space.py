@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from pacebench.errors import SpaceError, unknown_name
-from tuning.halton import unit_points
 
 SAME_POINTS = "same_points_in_every_study"
 """What AlgoPerf's code does (v0.5 and v0.6): `trials` points, the same ones for every study."""
@@ -124,6 +123,8 @@ def draw_points(
     if isinstance(space, PointList):
         return [[dict(point) for point in space.points[:trials]] for _ in range(studies)]
     n_blocks = studies if sharing == SPLIT_POINTS else 1
+    from tuning.halton import unit_points  # it needs numpy, and only drawing does
+
     units_NK = unit_points(len(space.dimensions), n_blocks * trials).tolist()
     points = [
         {
