@@ -31,8 +31,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# make bench DATA=DIR, where DIR holds mnist
+# make bench DATA=DIR LOGS=DIR, where DATA holds mnist and LOGS AlgoPerf's v0.5 external_tuning
 bench: setup
+	$(BIN)/python -m benchmarks.scoring $(if $(LOGS),--logs $(LOGS))
 	$(BIN)/python -m benchmarks.clock_proof
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.loop --framework torch --data-dir $(DATA)
