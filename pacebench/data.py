@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -20,16 +22,25 @@ class TrainBatches:
 
     Examples come in a new random order every epoch; batches run on across epochs, so every batch
     is full. The global batch does not depend on the number of ranks: each takes its slice. The
-    batch at a position is a function of seed and position alone.
+    batch at a position is a function of seed and position alone. `mix` is a workload's transform of
+    the global batch (`pacebench.spec.Workload.mix`).
     """
 
     def __init__(
-        self, source: Source, *, seed: Seed, batch_size: int, rank: int = 0, n_ranks: int = 1
+        self,
+        source: Source,
+        *,
+        seed: Seed,
+        batch_size: int,
+        rank: int = 0,
+        n_ranks: int = 1,
+        mix: Callable[[Batch, int], Batch] | None = None,
     ) -> None:
         self.position = 0
         self._source = source
         self._seed = seed
         self._batch_size = batch_size
+        self._mix = mix
         self._slice = slice(batch_size // n_ranks * rank, batch_size // n_ranks * (rank + 1))
         self._orders: dict[int, NDArray[np.int64]] = {}
         self._example_seed = seed.child("examples").value
@@ -40,18 +51,31 @@ class TrainBatches:
 
     def __next__(self) -> Batch:
         """Give the next batch: this rank's slice of the next global batch."""
-        start = self.position * self._batch_size + self._slice.start
+        position = self.position
+        start = position * self._batch_size + self._slice.start
         stop = start + self._slice.stop - self._slice.start
         self.position += 1
-        indices, seeds = [], []
+        parts = self._rows(start, stop)
+        if self._mix is None:
+            return self._read(parts)
+        before = start - 1 if self._slice.start else start - 1 + self._batch_size
+        rows = self._read(self._rows(before, before + 1) + parts)
+        return self._mix(rows, self._seed.child("mix", position).value)
+
+    def _rows(self, start: int, stop: int) -> list[tuple[NDArray[np.int64], NDArray[np.uint64]]]:
+        """Give indices and seeds of the rows from `start` to `stop`, counted over all epochs."""
+        parts = []
         while start < stop:  # once, but for a batch in which an epoch ends
             epoch, offset = divmod(start, self._source.size)
             part_B = self._order(epoch)[offset : offset + stop - start]
-            indices.append(part_B)
-            seeds.append(example_seeds(self._example_seed, epoch, part_B))
+            parts.append((part_B, example_seeds(self._example_seed, epoch, part_B)))
             start += len(part_B)
-        if len(indices) == 1:
-            return self._source.read(indices[0], seeds[0])
+        return parts
+
+    def _read(self, parts: list[tuple[NDArray[np.int64], NDArray[np.uint64]]]) -> Batch:
+        if len(parts) == 1:
+            return self._source.read(*parts[0])
+        indices, seeds = zip(*parts, strict=True)
         return self._source.read(np.concatenate(indices), np.concatenate(seeds))
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
@@ -60,6 +84,45 @@ class TrainBatches:
             generator = self._seed.child("order", epoch).generator()
             self._orders[epoch] = generator.permutation(self._source.size)
         return self._orders[epoch]
+
+
+class ReadAhead:
+    """Batches made by another thread while those before them are used.
+
+    The order is that of the batches; `position` counts those handed out, not those read ahead, so
+    a trial resumes at the batch that it would have seen.
+    """
+
+    def __init__(self, batches: TrainBatches, depth: int = 2) -> None:
+        self._batches = batches
+        self._depth = depth
+        self._position = batches.position
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead")
+        self._coming: deque[Future[Batch]] = deque()
+
+    @property
+    def position(self) -> int:
+        """How many batches were handed out."""
+        return self._position
+
+    @position.setter
+    def position(self, value: int) -> None:
+        wait(self._coming)
+        self._coming.clear()
+        self._position = self._batches.position = value
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Give itself."""
+        return self
+
+    def __next__(self) -> Batch:
+        """Give the next batch, waiting for it if need be."""
+        while len(self._coming) < self._depth:
+            self._coming.append(self._thread.submit(next, self._batches))
+        batch = self._coming.popleft().result()
+        self._coming.append(self._thread.submit(next, self._batches))
+        self._position += 1
+        return batch
 
 
 def eval_batches(source: Source, batch_size: int, rank: int, n_ranks: int) -> Iterator[Batch]:

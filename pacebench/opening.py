@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pacebench.backends import BACKENDS
-from pacebench.backends.base import Algorithm, Backend, Binding
+from pacebench.backends.base import Algorithm, Backend, Binding, PositionedBatches
 from pacebench.clock import Clock, Section
-from pacebench.data import TrainBatches, eval_batches
+from pacebench.data import ReadAhead, TrainBatches, eval_batches
+from pacebench.environment import usable_cores
 from pacebench.loading import load_algorithm
 from pacebench.plan import TrialPlan
 from pacebench.plugins import find_workload, resolve
@@ -35,17 +36,23 @@ def open_trial(
     workload = workload or find_workload(plan.workload)
     data_dir = Path(plan.data_dir) if plan.data_dir else None
     sources = workload.open_sources(
-        DataRequest(data_dir=data_dir, allow_partial=plan.allow_partial_data)
+        DataRequest(
+            data_dir=data_dir,
+            allow_partial=plan.allow_partial_data,
+            n_threads=max(1, len(usable_cores()) // plan.n_ranks),
+        )
     )
 
-    def open_batches(rank: int, n_ranks: int) -> TrainBatches:
-        return TrainBatches(
+    def open_batches(rank: int, n_ranks: int) -> PositionedBatches:
+        batches = TrainBatches(
             sources["train"],
             seed=Seed(plan.seed).child("data"),
             batch_size=plan.batch_size,
             rank=rank,
             n_ranks=n_ranks,
+            mix=workload.mix,
         )
+        return ReadAhead(batches) if workload.is_read_ahead else batches
 
     def log(step: int, metrics: Mapping[str, float]) -> None:
         if rank == 0:

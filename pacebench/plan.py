@@ -89,6 +89,11 @@ class TrialPlan:
     wall_limit_seconds: float
     schema_version: int = SCHEMA_VERSION
 
+    @property
+    def n_ranks(self) -> int:
+        """How many processes train: torch takes one for each device, jax one for all."""
+        return self.n_devices if self.framework == "torch" else 1
+
     def folder(self) -> Path:
         """Give the trial's folder below the runs folder, laid out as AlgoPerf lays out its logs."""
         return (

@@ -96,10 +96,34 @@ class Source(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataRequest:
-    """Where the data lies and whether fewer rows than published will do."""
+    """Where the data lies, whether fewer rows than published will do, and how it is read."""
 
     data_dir: Path | None = None
     allow_partial: bool = False
+    n_threads: int = 1
+    """Threads that may decode examples side by side; what is read does not depend on it."""
+
+
+Report = Callable[[str, int, int], None]
+"""Told while data is written: what is worked on, how much is done, and how much there is."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataTools:
+    """How a workload's data comes to the disk: addresses "module:attr", imported when used.
+
+    All write below `data_dir` what `open_sources` reads there, and raise DataError.
+    """
+
+    prepare: str = ""
+    """prepare(raw_dir: Path, data_dir: Path, report: Report) -> None, from the raw download;
+    what was prepared before is checked and kept, an interrupted run goes on."""
+    needed_bytes: str = ""
+    """needed_bytes(raw_dir: Path, data_dir: Path) -> int: what `prepare` will still write."""
+    raw_files: tuple[str, ...] = ()
+    """The names of the raw download, for help and messages."""
+    mini: str = ""
+    """mini(data_dir: Path, report: Report) -> None: writes generated data of a MINI workload."""
 
 
 class Metric(Protocol):
@@ -152,6 +176,13 @@ class Workload:
     batch_size: int
     """The global training batch of the reference, used where a submission names none."""
     eval_batch_size: int
+    data_tools: DataTools = field(default_factory=DataTools)
+    mix: Callable[[Batch, int], Batch] | None = None
+    """A transform of the global batch in training, as mixup: mix(rows, seed), where `rows` are a
+    rank's slice of the global batch behind the row before it (the last one before the first),
+    and `seed` is one of the global batch; gives the slice's rows. None changes nothing."""
+    is_read_ahead: bool = False
+    """Whether batches are made by threads while the model trains: data that must be decoded."""
     default_dropout_rate: float = 0.0
     algoperf_name: str = ""
     """The AlgoPerf name by which a foreign submission is asked for its batch size."""

@@ -75,7 +75,7 @@ class Supervisor:
             cores = cores[: self.plan.n_cores]
         if sys.platform == "linux":
             os.sched_setaffinity(0, cores)
-        n_ranks = self.plan.n_devices if self.plan.framework == "torch" else 1
+        n_ranks = self.plan.n_ranks
         environment = _environment(self.plan, scratch, len(cores), self.resources.get("gpus"))
         port = _free_port()
         ranks = []

@@ -22,6 +22,7 @@ COMMANDS = (
     "report",
     "new",
     "check",
+    "data",
     "doctor",
     "calibrate_machine",
     "export",
