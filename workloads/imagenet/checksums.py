@@ -10,8 +10,8 @@ from pathlib import Path
 from pacebench.errors import DataError
 from workloads.imagenet.raw import DEVKIT_ARCHIVE, TRAIN_ARCHIVE, VAL_ARCHIVE
 
-# Bytes and MD5. The sums are those in torchvision's datasets/imagenet.py; the sizes are those listed
-# beside them on mirrors. A wrong size here would only mean that the sum is not compared.
+# Bytes and MD5. The sums: torchvision, datasets/imagenet.py. The sizes: as mirrors list them; a
+# wrong one here would only mean that the sum is not compared.
 PUBLISHED = {
     TRAIN_ARCHIVE: (147_897_477_120, "1d675b47d978889d74fa0da5fadfb00e"),
     VAL_ARCHIVE: (6_744_924_160, "29b22e2961454d5413ddabcf34fc5622"),
