@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := adamw nesterov_jax schedule_free_adamw
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test test-full lint bench clean
 
 setup: $(VENV)/.installed
 
@@ -25,6 +25,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+# Checks at full size: gigabytes and minutes; by hand.
+test-full: setup
+	$(BIN)/python -m pytest -m full
 
 lint: setup
 	$(BIN)/ruff check .

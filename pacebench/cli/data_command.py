@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,14 +63,18 @@ def _prepare(workload: Workload, raw: Path | None, data_dir: Path) -> None:
             f"says, then: pacebench data verify {workload.name} --data-dir {data_dir}"
         )
     if raw is None or not raw.is_dir():
+        wrong = "" if raw is None else f"; {raw} is no folder"
         raise DataError(
             f"{workload.name} is prepared from {', '.join(tools.raw_files)}; give their folder "
-            f"with --raw DIR (not {raw})"
+            f"with --raw DIR{wrong}"
         )
     needed = resolve(tools.needed_bytes)(raw.resolve(), data_dir)
     data_dir.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(data_dir).free
-    print(f"{workload.name}: {bytes_text(needed)} to write to {data_dir}, {bytes_text(free)} free")
+    print(
+        f"{workload.name}: {bytes_text(needed)} to write to {data_dir}, {bytes_text(free)} free",
+        file=sys.stderr,
+    )
     if needed > free:
         raise DataError(
             f"{data_dir} has {bytes_text(free)} free and {bytes_text(needed)} is needed"
@@ -107,10 +112,11 @@ def _verify(workload: Workload, data_dir: Path, *, is_json: bool) -> int:
 
 @contextmanager
 def _progress() -> Iterator[Report]:
-    """Give a reporter that moves one bar, with the time left; in a terminal only."""
+    """Give a reporter that moves one bar, with the time left; a line a minute in a log file."""
     from tqdm import tqdm
 
-    with tqdm(unit="B", unit_scale=True, unit_divisor=1024, disable=None, leave=False) as bar:
+    every = 0.1 if sys.stderr.isatty() else 60.0
+    with tqdm(unit="B", unit_scale=True, leave=False, mininterval=every, delay=every) as bar:
 
         def report(what: str, done: int, total: int) -> None:
             bar.set_description_str(what, refresh=False)

@@ -116,9 +116,8 @@ def test_prepare_says_what_it_needs_then_what_is_there(call: Call, tmp_path: Pat
     (tmp_path / "toy.bin").write_bytes(b"abc")
     said = call("data", "prepare", "toy", "--data-dir", "data", "--raw", tmp_path)
     assert said.code == 0
-    first, *others = said.out.splitlines()
-    assert first.startswith(f"toy: 0.0 GiB to write to {tmp_path / 'data'}, ")
-    assert others == [f"toy {split}: {n} examples" for split, n in SIZES.items()]
+    assert said.err.startswith(f"toy: 0.0 GiB to write to {tmp_path / 'data'}, ")
+    assert said.out.splitlines() == [f"toy {split}: {n} examples" for split, n in SIZES.items()]
 
 
 @pytest.mark.usefixtures("_toy")
