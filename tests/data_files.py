@@ -7,6 +7,7 @@ import pickle
 import struct
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,3 +52,19 @@ def write_cifar(folder: Path, n_train: int = 500, n_test: int = 60) -> None:
         images, labels = colours(n, seed)
         content = {b"data": images.reshape(n, -1), b"labels": [int(x) for x in labels]}
         (target / name).write_bytes(pickle.dumps(content, protocol=2))
+
+
+def write_images(folder: Path, counts: tuple[int, int, int] = (20, 3, 3)) -> None:
+    """Write ten classes of JPEGs in class folders: each class is a colour, with noise.
+
+    `counts` are the images of each class in train, val and test.
+    """
+    levels = np.random.default_rng(0).integers(30, 226, (10, 1, 1, 3))
+    for seed, (split, count) in enumerate(zip(("train", "val", "test"), counts, strict=True)):
+        generator = np.random.default_rng(seed)
+        for label in range(10):
+            target = folder / "imagenet_mini" / split / f"class_{label}"
+            target.mkdir(parents=True)
+            for i in range(count):
+                noise = generator.integers(-20, 20, (64, 64, 3))
+                cv2.imwrite(str(target / f"{i:03d}.JPEG"), (levels[label] + noise).astype(np.uint8))

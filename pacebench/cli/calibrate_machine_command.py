@@ -13,13 +13,18 @@ the seconds that the step hint takes here, writes them into its plan, and says s
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pacebench.cli.resources import resources_for
 from pacebench.cli.tables import strict_json
 from pacebench.errors import PlanError
+
+if TYPE_CHECKING:
+    from pacebench.spec import DataRequest
 
 HELP = "measure this machine's speed, for --budget-scale auto"
 
@@ -48,10 +53,8 @@ def run(args: argparse.Namespace) -> int:
             raise PlanError(f"--{name} must be more than 0, not {getattr(args, name)}")
     resources = resources_for(args.device, jobs=args.jobs)
     data = DataRequest(data_dir=args.data_dir.resolve() if args.data_dir else None)
-    measured = [
-        measure(name, resources, args.steps, data)
-        for name in dict.fromkeys(args.workload or calibrated_workloads())
-    ]
+    names = args.workload or _those_with_data(calibrated_workloads(), data)
+    measured = [measure(name, resources, args.steps, data) for name in dict.fromkeys(names)]
     path = write_measurements(measured)
     records = [{**asdict(m), **_budget(m.workload, m.seconds_per_step)} for m in measured]
     if args.json:
@@ -68,6 +71,22 @@ def run(args: argparse.Namespace) -> int:
         "--budget-scale auto"
     )
     return 0
+
+
+def _those_with_data(names: Iterable[str], data: DataRequest) -> list[str]:
+    """Give the workloads whose data is there; the others are named on the screen."""
+    from pacebench.errors import DataError
+    from pacebench.plugins import find_workload
+
+    there = []
+    for name in names:
+        try:
+            find_workload(name).find_sizes(data)
+        except DataError as error:
+            print(f"{name} is left out: {error}", file=sys.stderr)
+        else:
+            there.append(name)
+    return there
 
 
 def _budget(workload: str, seconds_per_step: float) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pacebench.plugins import find_workload
+from pacebench.plugins import all_workloads, find_workload
 from pacebench.spec import FRAMEWORKS, Workload
-from tests.data_files import write_cifar, write_mnist
+from tests.data_files import write_cifar, write_images, write_mnist
+from workloads.imagenet import resnet, vit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,9 @@ class Case:
     eval_batch_size: int = 512
     n_steps: int = 40
     learning_rate: float = 1e-3
+    covers: tuple[str, ...] = ()
+    """Workloads too large for tests that are the same but for sizes; tests of their own check
+    their models."""
     write_data: Callable[[Path], None] | None = None
     """Writes a small data set in the workload's on-disk format."""
 
@@ -48,6 +53,19 @@ def small_cifar() -> Workload:
     return dataclasses.replace(full, model_config=config)
 
 
+def tiny(name: str, layout_of: Callable[[Any], Mapping[str, str]], **sizes: Any) -> Workload:
+    """Give a MINI workload with an even smaller model, which jax compiles in no time."""
+    workload = find_workload(name)
+    config = dataclasses.replace(workload.model_config, **sizes)
+    return dataclasses.replace(workload, model_config=config, layout=layout_of(config))
+
+
+def full_sized(algoperf_name: str) -> tuple[str, ...]:
+    """Give the names of the full-sized workloads of a family."""
+    names = all_workloads()
+    return tuple(n for n in names if n.startswith(algoperf_name) and not n.endswith("_mini"))
+
+
 ROWS = [
     {"workload": find_workload("digits"), "n_parameters": 1_126_410},
     {"workload": find_workload("mnist"), "n_parameters": 101_770, "write_data": write_mnist},
@@ -58,6 +76,30 @@ ROWS = [
         "n_parameters": 216 + 1152 + 1152 + 2304 + 128 + 48 + 96 + 170,
         "write_data": write_cifar,
         "batch_size": 32,
+        "learning_rate": 1e-2,
+    },
+    {
+        "workload": tiny("imagenet_resnet_mini", resnet.layout_of, widths=(4, 8), n_blocks=(1, 1)),
+        "covers": full_sized("imagenet_resnet"),
+        # stem 3·4·49 + 8; block of 4: 4·4 + 4·4·9 + 4·16, batch norms 8 + 8 + 32, projection
+        # 4·16 + 32; block of 8: 16·8 + 8·8·9 + 8·32, 16 + 16 + 64, 16·32 + 64; dense 32·10 + 10
+        "n_parameters": 596 + (224 + 48 + 96) + (960 + 96 + 576) + 330,
+        "write_data": write_images,
+        "batch_size": 32,
+        "eval_batch_size": 16,
+        "learning_rate": 1e-2,
+    },
+    {
+        "workload": tiny(
+            "imagenet_vit_mini", vit.layout_of, width=16, depth=1, mlp_width=32, n_heads=2, patch=16
+        ),
+        "covers": full_sized("imagenet_vit"),
+        # patches 16·16·3·16 + 16; attention 4·(16·16 + 16); MLP 16·32 + 32 + 32·16 + 16; three
+        # layer norms of 32; dense 16·16 + 16 and 16·10 + 10
+        "n_parameters": 12_304 + 1_088 + 1_072 + 96 + 272 + 170,
+        "write_data": write_images,
+        "batch_size": 32,
+        "eval_batch_size": 16,
         "learning_rate": 1e-2,
     },
 ]

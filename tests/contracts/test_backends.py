@@ -137,7 +137,10 @@ def test_a_submission_that_keeps_nothing_sees_its_batches_in_order(
     for i in (1, 2, 3):
         trial.backend.step(i)
     expected = TrainBatches(
-        trial.sources["train"], seed=trial_seed(trial), batch_size=case.batch_size
+        trial.sources["train"],
+        seed=trial_seed(trial),
+        batch_size=case.batch_size,
+        mix=case.workload.mix,
     )
     for targets in seen:
         np.testing.assert_array_equal(targets, next(expected)["targets"])
@@ -186,6 +189,6 @@ class MedianMargin:
 def test_the_workload_table_covers_every_registered_workload(case: Case) -> None:
     from pacebench.plugins import all_workloads
 
-    tested: set[str] = {c.workload.name for c in CASES}
+    tested = {name for c in CASES for name in (c.workload.name, *c.covers)}
     assert tested == set(all_workloads())
     assert isinstance(case.workload, Workload)

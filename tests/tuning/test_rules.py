@@ -71,10 +71,10 @@ def write_rules(folder: Path, text: str) -> Path:
 
 
 def test_the_shipped_versions_are_these() -> None:
-    assert rules_versions() == ["algoperf-0.5", "algoperf-0.6", "dev"]
+    assert rules_versions() == ["algoperf-0.5", "algoperf-0.6", "dev", "mini"]
 
 
-@pytest.mark.parametrize("version", ["algoperf-0.5", "algoperf-0.6", "dev"])
+@pytest.mark.parametrize("version", ["algoperf-0.5", "algoperf-0.6", "dev", "mini"])
 def test_every_shipped_version_gives_complete_trials(version: str) -> None:
     rules = load_rules(version)
     assert rules.version == version
@@ -303,7 +303,7 @@ def test_a_missing_rules_file_is_named(tmp_path: Path) -> None:
         load_rules(tmp_path / "none.toml")
 
 
-@pytest.mark.parametrize("version", ["algoperf-0.5", "algoperf-0.6", "dev"])
+@pytest.mark.parametrize("version", ["algoperf-0.5", "algoperf-0.6", "dev", "mini"])
 def test_numbers_of_the_files_have_a_source_beside_them(version: str) -> None:
     lines = files("tuning.rules").joinpath(f"{version}.toml").read_text("utf-8").splitlines()
     tables = [i for i, line in enumerate(lines) if line.startswith("[workloads.")]

@@ -38,7 +38,7 @@ GELU = replace(FULL, activation="gelu")
 LARGE_BN_INIT = replace(FULL, bn_init_scale=8.0)
 # Ours: every kind of block (with and without projection, with and without stride) on 64x64 images,
 # which the last stage sees as 2x2.
-MINI = Config(n_blocks=(1, 2, 1, 1), widths=(16, 32, 64, 128), n_classes=10, n_side=64)
+MINI = Config(n_blocks=(1, 2, 1, 1), widths=(8, 16, 32, 64), n_classes=10, n_side=64)
 
 N_PARAMETERS = 25_557_032  # of FULL and its variants, in both frameworks
 OUTPUT_PARAMETERS = {

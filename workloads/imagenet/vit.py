@@ -71,7 +71,7 @@ GLU = replace(FULL, is_glu=True)
 POST_LN = replace(FULL, is_post_layer_norm=True)
 MAP = replace(FULL, has_map_head=True)
 # Ours: the same code on 64x64 images, for one CPU core.
-MINI = Config(width=64, depth=4, mlp_width=256, n_heads=4, patch=8, n_side=64, n_classes=10)
+MINI = Config(width=64, depth=2, mlp_width=256, n_heads=4, patch=8, n_side=64, n_classes=10)
 
 # AlgoPerf v0.6, both frameworks, by the name of the workload.
 N_PARAMETERS = {
