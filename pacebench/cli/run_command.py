@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tuning.rules import Rules
 
 HELP = "train submissions on workloads under a ruleset"
+DEFAULT_RULES = "algoperf-0.5"
 AUTO = "auto"
 
 
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--workload", nargs="+", action="extend", metavar="NAME", help="workloads")
     what.add_argument("--suite", help="all workloads of a suite, like dev")
     what.add_argument(
-        "--rules", default="algoperf-0.5", help="rule version or a .toml file (%(default)s)"
+        "--rules", help=f"rule version or a .toml file (the suite's own, or {DEFAULT_RULES})"
     )
     what.add_argument("--ruleset", choices=("external", "self"), default="external")
     what.add_argument(
@@ -109,7 +110,7 @@ def _request(args: argparse.Namespace) -> StudyRequest:
     from pacebench.plugins import find_submission, find_workload, workloads_in_suite
     from pacebench.spec import DataRequest
     from pacebench.study import StudyRequest
-    from tuning.rules import load_rules
+    from tuning.rules import load_rules, rules_versions
     from tuning.space import read_space
 
     for name in ("jobs", "devices", "studies", "trials", "max_steps", "budget_scale"):
@@ -125,7 +126,8 @@ def _request(args: argparse.Namespace) -> StudyRequest:
     resources = resources_for(
         args.device, jobs=args.jobs, n_devices=args.devices, compile_mode=args.compile
     )
-    rules, remarks = load_rules(args.rules), dict[str, str]()
+    own = args.suite if args.suite in rules_versions() else DEFAULT_RULES
+    rules, remarks = load_rules(args.rules or own), dict[str, str]()
     if args.budget_scale == AUTO:
         rules, remarks = _calibrated(rules, workloads, resources)
     return StudyRequest(
