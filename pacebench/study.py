@@ -189,7 +189,10 @@ def _shared_fields(
         "description": submission.description,
         "workload": workload.name,
         "batch_size": batch_size,
-        "eval_batch_size": workload.eval_batch_size,
+        # No larger than the largest split: the rest would be padding.
+        "eval_batch_size": min(
+            workload.eval_batch_size, max(n for split, n in sizes.items() if split != "train")
+        ),
         "device": resources.device,
         "n_devices": resources.n_devices,
         "n_cores": resources.n_cores,

@@ -94,7 +94,12 @@ def test_control_c_and_a_closed_terminal_stop_cleanly_and_the_same_command_conti
     tmp_path: Path, signal_number: int
 ) -> None:
     process = subprocess.Popen(
-        run_command(tmp_path / "runs"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        run_command(tmp_path / "runs"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs ignore Ctrl-C, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (no threads)
     )
     deadline = time.monotonic() + 100
     while not list(tmp_path.glob("runs/**/rows.jsonl")) and time.monotonic() < deadline:
