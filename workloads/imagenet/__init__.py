@@ -77,32 +77,18 @@ def _mix_shapes(rows: Batch, seed: int) -> Batch:
     return mixup(rows, seed, SHAPES.n_classes)
 
 
-def _resnet(name: str, description: str, config: resnet.Config, **changes: Any) -> Workload:
+def _workload(family: Any, name: str, description: str, config: Any, **changes: Any) -> Workload:
+    """Give a workload of `family`, one of the modules resnet and vit."""
     return Workload(
         name=name,
         description=description,
         loss=Loss.SOFTMAX_CROSS_ENTROPY,
         metric=Classification(),
         model_config=config,
-        torch_model="workloads.imagenet.resnet_torch:build",
-        flax_model="workloads.imagenet.resnet_flax:build",
-        layout=resnet.layout_of(config),
-        output_parameters=resnet.OUTPUT_PARAMETERS,
-        **changes,
-    )
-
-
-def _vit(name: str, description: str, config: vit.Config, **changes: Any) -> Workload:
-    return Workload(
-        name=name,
-        description=description,
-        loss=Loss.SOFTMAX_CROSS_ENTROPY,
-        metric=Classification(),
-        model_config=config,
-        torch_model="workloads.imagenet.vit_torch:build",
-        flax_model="workloads.imagenet.vit_flax:build",
-        layout=vit.layout_of(config),
-        output_parameters=vit.OUTPUT_PARAMETERS,
+        torch_model=f"{family.__name__}_torch:build",
+        flax_model=f"{family.__name__}_flax:build",
+        layout=family.layout_of(config),
+        output_parameters=family.OUTPUT_PARAMETERS,
         **changes,
     )
 
@@ -123,7 +109,8 @@ def _full_resnets() -> tuple[Workload, ...]:
         ),
     )
     return tuple(
-        _resnet(
+        _workload(
+            resnet,
             name,
             f"1.28 million photographs in 1,000 classes; {text}",
             config,
@@ -147,7 +134,8 @@ def _full_vits() -> tuple[Workload, ...]:
         ("imagenet_vit_map", "a ViT-S/16 with attention pooling", vit.MAP, 1024, ()),
     )
     return tuple(
-        _vit(
+        _workload(
+            vit,
             name,
             f"1.28 million photographs in 1,000 classes, RandAugment and mixup; {text}",
             config,
@@ -166,7 +154,8 @@ def _full_vits() -> tuple[Workload, ...]:
 # Ours: small enough for a minute on one core.
 _SMALL = Preprocessing(n_side=shapes.N_SIDE, area_range=(0.5, 1.0), n_eval_train=1_000)
 _SMALL_TOOLS = DataTools(mini="workloads.imagenet.mini:write_mini")
-RESNET_MINI = _resnet(
+RESNET_MINI = _workload(
+    resnet,
     "imagenet_resnet_mini",
     "5,000 generated images of 64x64 pixels in 10 classes; a small ResNet of bottleneck blocks",
     resnet.MINI,
@@ -178,7 +167,8 @@ RESNET_MINI = _resnet(
     algoperf_name="imagenet_resnet",
     **_reading(SHAPES, _SMALL),
 )
-VIT_MINI = _vit(
+VIT_MINI = _workload(
+    vit,
     "imagenet_vit_mini",
     "5,000 generated images of 64x64 pixels in 10 classes, mixed up; a small vision transformer",
     vit.MINI,
