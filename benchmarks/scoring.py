@@ -60,6 +60,17 @@ print(json.dumps([seconds, before / 1024, after / 1024, len(board.table)]))
 """
 
 
+SAME = {
+    **{"framework": "torch", "ruleset": "external", "unit": "seconds", "reason": "target"},
+    **{"n_studies": 5, "n_trials": 5, "n_rows": 4, "seed": 0, "batch_size": 1},
+    **{"metric": "accuracy", "larger_is_better": True, "target": 0.9, "budget": 100.0},
+    **{"hyperparameters": "{}", "meta": "{}", "hardware_class": "synthetic"},
+    **dict.fromkeys(("source_hash", "authors", "description", "message", "folder"), ""),
+    **{"is_truncated": False, "set_aside": ""},
+}
+"""What all synthetic trials have in common."""
+
+
 def synthetic_runs(n_trials: int) -> object:
     """Make the tables of `n_trials` trials with 4 evaluations each: 5 by 5 on 8 workloads."""
     import numpy as np
@@ -76,34 +87,12 @@ def synthetic_runs(n_trials: int) -> object:
     trials = pd.DataFrame(
         {
             "submission": np.char.add("submission_", (at // 200).astype(str)),
-            "framework": "torch",
             "workload": workloads[at // 25 % 8],
             "study": at // 5 % 5,
             "trial": at % 5 + 1,
-            "n_studies": 5,
-            "n_trials": 5,
             "rules": rules.version,
-            "ruleset": "external",
-            "unit": "seconds",
-            "metric": "accuracy",
-            "larger_is_better": True,
-            "target": 0.9,
-            "budget": 100.0,
-            "hyperparameters": "{}",
-            "seed": 0,
-            "batch_size": 1,
-            "source_hash": "",
-            "authors": "",
-            "description": "",
             "deviations": [()] * n_trials,
-            "hardware_class": "synthetic",
-            "reason": "target",
-            "message": "",
-            "n_rows": 4,
-            "is_truncated": False,
-            "meta": "{}",
-            "folder": "",
-            "set_aside": "",
+            **SAME,
         }
     )
     trials.index.name = "trial_id"
