@@ -39,8 +39,8 @@ def with_set_aside(trials: pd.DataFrame, rules: ScoreRules) -> pd.DataFrame:
     reason[~trials["workload"].isin(columns.names)] = NOT_SCORED
     reason[(reason == "") & _is_second_framework(trials)] = OTHER_FRAMEWORK
     left = trials[reason == ""]
-    is_beyond = _number_in(left, _CELL, "study") >= left["n_studies"]
-    is_beyond |= _number_in(left, [*_CELL, "study"], "trial") >= left["n_trials"]
+    is_beyond = number_in(left, _CELL, "study") >= left["n_studies"]
+    is_beyond |= number_in(left, [*_CELL, "study"], "trial") >= left["n_trials"]
     reason[left.index[is_beyond]] = BEYOND_PLAN
     return trials.assign(set_aside=reason.astype("str"))
 
@@ -58,9 +58,9 @@ def _is_second_framework(trials: pd.DataFrame) -> pd.Series[bool]:
     return (n_frameworks > 1) & (trials["framework"] != main_of)
 
 
-def _number_in(trials: pd.DataFrame, group: list[str], name: str) -> pd.Series[float]:
+def number_in(trials: pd.DataFrame, group: list[str], name: str) -> pd.Series[int]:
     """Give for each trial the place of its `name` among the different ones in its group, from 0."""
-    return trials.groupby(group)[name].rank(method="dense") - 1
+    return trials.groupby(group)[name].rank(method="dense").astype("int64") - 1
 
 
 def dirt_in(

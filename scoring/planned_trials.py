@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from scoring.dirt import number_in
 from scoring.leaderboard import Scoreboard
 
 _CELL = ["submission", "workload"]
@@ -35,8 +35,8 @@ def planned_trials(board: Scoreboard) -> pd.DataFrame:
 
     trials = board.trials
     cell_T = plans.index.get_indexer(pd.MultiIndex.from_frame(trials[_CELL]))
-    study_T = _place(trials, _CELL, "study")
-    trial_T = _place(trials, [*_CELL, "study"], "trial")
+    study_T = number_in(trials, _CELL, "study").to_numpy()
+    trial_T = number_in(trials, [*_CELL, "study"], "trial").to_numpy()
     place_T = start_C[cell_T] + study_T * n_trials[cell_T] + trial_T
     is_hit_T = np.isfinite(trials["time_to_target"].to_numpy())
     n_there_C = np.zeros(len(plans), dtype=np.int64)
@@ -73,9 +73,3 @@ def _plans(board: Scoreboard) -> pd.DataFrame:
     of_workload = board.trials.groupby("workload")[what].max()
     others = of_workload.loc[cells.get_level_values("workload")].set_axis(cells)
     return own.fillna(others).astype({"n_studies": "int64", "n_trials": "int64"})
-
-
-def _place(trials: pd.DataFrame, group: list[str], name: str) -> NDArray[np.int64]:
-    """Give for each trial the place of its `name` among the different ones in its group, from 0."""
-    rank = trials.groupby(group)[name].rank(method="dense")
-    return rank.to_numpy(dtype=np.int64) - 1
