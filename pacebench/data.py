@@ -130,7 +130,8 @@ def eval_batches(source: Source, batch_size: int, rank: int, n_ranks: int) -> It
 
     Each rank takes one contiguous part, so partial metrics merged in order of rank are in the
     data's order. The last batch is filled up with its first example; `weights` (float32, [B]) is 1
-    for real examples and 0 for such padding.
+    for real examples and 0 for such padding. Weights of the source's own (of tokens or labels,
+    [B, ...]) are kept, and are 0 for such padding.
     """
     n_per_rank = -(-source.size // n_ranks)
     stop = min(source.size, n_per_rank * (rank + 1))
@@ -142,7 +143,8 @@ def eval_batches(source: Source, batch_size: int, rank: int, n_ranks: int) -> It
         )
         indices_B = np.concatenate([indices_B, np.full(n_padding, start)])
         batch = source.read(indices_B, np.zeros(batch_size, np.uint64))
-        yield {**batch, "weights": weights_B}
+        own = batch.get("weights", np.ones(batch_size, np.float32))
+        yield {**batch, "weights": own * weights_B.reshape(-1, *[1] * (own.ndim - 1))}
 
 
 class ArraySource:

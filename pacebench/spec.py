@@ -35,6 +35,16 @@ class Loss(StrEnum):
     MEAN_ABSOLUTE_ERROR = "mean_absolute_error"
 
 
+class EvalOutputs(StrEnum):
+    """What evaluation brings from the device of a model's outputs (of a tuple: of its first)."""
+
+    ALL = "all"
+    ARGMAX = "argmax"
+    """The index of the largest value along the last axis: classes or tokens instead of logits."""
+    NOTHING = "nothing"
+    """None: the metric needs the loss alone."""
+
+
 class ParameterKind(IntEnum):
     """What a parameter is in its layer; numbers as AlgoPerf v0.6 `spec.ParameterType`."""
 
@@ -129,12 +139,14 @@ class DataTools:
 class Metric(Protocol):
     """A metric over a split, computed in numpy from the outputs of all its batches.
 
-    Padded examples carry weight 0 in `batch["weights"]` (float32, one per example).
+    Padded examples carry weight 0 in `batch["weights"]` (float32, of the shape of the source's own
+    weights; one per example where the source gives none).
     Partials of one split may be merged in any grouping, but always in the data's order.
     """
 
     def update(self, outputs: Any, loss: LossValue, batch: Batch) -> Partial:
-        """Give the partial of one batch; `outputs`, `loss` and `batch` are numpy arrays."""
+        """Give the partial of one batch; `outputs` (see EvalOutputs), `loss` and `batch` are numpy
+        arrays."""
         ...
 
     def merge(self, left: Partial, right: Partial) -> Partial:
@@ -183,6 +195,7 @@ class Workload:
     and `seed` is one of the global batch; gives the slice's rows. None changes nothing."""
     is_read_ahead: bool = False
     """Whether batches are made by threads while the model trains: data that must be decoded."""
+    eval_outputs: EvalOutputs = EvalOutputs.ALL
     default_dropout_rate: float = 0.0
     algoperf_name: str = ""
     """The AlgoPerf name by which a foreign submission is asked for its batch size."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pacebench.data import ReadAhead, TrainBatches
+from pacebench.data import ArraySource, ReadAhead, TrainBatches, eval_batches
 from pacebench.seeds import Seed, uniform
 from pacebench.spec import Batch
 
@@ -78,3 +78,13 @@ def test_an_error_while_reading_ahead_reaches_the_one_who_takes_the_batch() -> N
     ahead = ReadAhead(TrainBatches(Broken(), seed=Seed(0), batch_size=2))
     with pytest.raises(OSError, match="a file is gone"):
         next(ahead)
+
+
+def test_weights_of_a_source_are_kept_and_are_zero_for_padding() -> None:
+    tokens = np.arange(6).reshape(3, 2)
+    weights = np.array([[1, 1], [1, 0], [0.5, 0]], np.float32)
+    source = ArraySource(inputs=tokens, weights=weights)
+    first, second = eval_batches(source, 2, rank=0, n_ranks=1)
+    assert np.array_equal(first["weights"], weights[:2])
+    assert np.array_equal(second["weights"], [[0.5, 0], [0, 0]])
+    assert np.array_equal(second["inputs"], [[4, 5], [4, 5]])

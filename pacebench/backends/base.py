@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from pacebench.errors import SubmissionError, unknown_name
 from pacebench.plan import TrialPlan
 from pacebench.seeds import Seed
-from pacebench.spec import Batch, LossValue, Mode, ParameterKind, Workload
+from pacebench.spec import Batch, EvalOutputs, LossValue, Mode, ParameterKind, Workload
 
 RESERVED_HYPERPARAMETERS = ("dropout_rate", "label_smoothing", "grad_clip")
 """Applied by the backend for level-1 submissions, never handed to a library's optimizer."""
@@ -268,6 +268,17 @@ def model_mode(
         normalize_with=normalize_with or ("batch" if train else "running"),
         update_running=train if update_running is None else update_running,
     )
+
+
+def kept_outputs(outputs: Any, kept: EvalOutputs) -> Any:
+    """Give what evaluation brings from the device: outputs in the framework's arrays, or None."""
+    if kept is EvalOutputs.ALL:
+        return outputs
+    if kept is EvalOutputs.NOTHING:
+        return None
+    if isinstance(outputs, tuple):
+        return outputs[0].argmax(-1), *outputs[1:]
+    return outputs.argmax(-1)
 
 
 def parameter_view(

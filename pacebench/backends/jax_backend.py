@@ -16,6 +16,7 @@ from pacebench.backends.base import (
     Binding,
     PositionedBatches,
     Run,
+    kept_outputs,
     model_mode,
     parameter_view,
     shared_fields,
@@ -202,7 +203,7 @@ class JaxBackend:
     def _eval_outputs(self, params: Any, model_state: Any, batch: Batch) -> tuple[Any, Any]:
         outputs, _ = self._forward(params, model_state, batch, train=False)
         loss = self._loss(outputs, batch)
-        return outputs, {
+        return kept_outputs(outputs, self._workload.eval_outputs), {
             "summed": loss.summed,
             "n_valid_examples": loss.n_valid_examples,
             "per_example": loss.per_example,

@@ -16,6 +16,7 @@ from pacebench.backends.base import (
     Binding,
     PositionedBatches,
     Run,
+    kept_outputs,
     model_mode,
     parameter_view,
     shared_fields,
@@ -78,7 +79,7 @@ class TorchBackend:
             n_valid_examples=to_numpy(loss.n_valid_examples),
             per_example=to_numpy(loss.per_example),
         )
-        return to_numpy(outputs), host
+        return to_numpy(kept_outputs(outputs, self._workload.eval_outputs)), host
 
     def wait(self) -> None:
         """Return when the device and every rank are here."""
@@ -223,7 +224,7 @@ def to_numpy(value: Any) -> Any:
         return {k: to_numpy(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return tuple(to_numpy(v) for v in value)
-    return np.asarray(value)
+    return None if value is None else np.asarray(value)
 
 
 def _on_device(batches: PositionedBatches, device: torch.device) -> Iterator[Batch]:
