@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pacebench.backends import BACKENDS
@@ -35,13 +36,14 @@ def open_trial(
     """
     workload = workload or find_workload(plan.workload)
     data_dir = Path(plan.data_dir) if plan.data_dir else None
-    sources = workload.open_sources(
-        DataRequest(
-            data_dir=data_dir,
-            allow_partial=plan.allow_partial_data,
-            n_threads=max(1, len(usable_cores()) // plan.n_ranks),
-        )
+    request = DataRequest(
+        data_dir=data_dir,
+        allow_partial=plan.allow_partial_data,
+        n_threads=max(1, len(usable_cores()) // plan.n_ranks),
     )
+    sources = workload.open_sources(request)
+    if workload.open_metric is not None:
+        workload = replace(workload, metric=workload.open_metric(request))
 
     def open_batches(rank: int, n_ranks: int) -> PositionedBatches:
         batches = TrainBatches(

@@ -196,6 +196,9 @@ class Workload:
     is_read_ahead: bool = False
     """Whether batches are made by threads while the model trains: data that must be decoded."""
     eval_outputs: EvalOutputs = EvalOutputs.ALL
+    open_metric: Callable[[DataRequest], Metric] | None = None
+    """Gives the metric where it needs files of the data set, as the tokenizer that text was cut
+    with; it then stands in for `metric`. Raises DataError."""
     default_dropout_rate: float = 0.0
     algoperf_name: str = ""
     """The AlgoPerf name by which a foreign submission is asked for its batch size."""

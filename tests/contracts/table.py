@@ -25,6 +25,8 @@ class Case:
     eval_batch_size: int = 512
     n_steps: int = 40
     learning_rate: float = 1e-3
+    loss_metric: str = "train/loss"
+    """The metric that `n_steps` of training halve."""
     covers: tuple[str, ...] = ()
     """Workloads too large for tests that are the same but for sizes; tests of their own check
     their models."""
