@@ -79,6 +79,33 @@ class Mode:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Decoding:
+    """How a model writes sequences in evaluation, by beam search (`pacebench.beam_search`).
+
+    The defaults are AlgoPerf's (v0.6, wmt, `decode.py`).
+    """
+
+    beam_size: int = 4
+    length_penalty: float = 0.6
+    """Its exponent: the log-probability of n tokens is divided by ((5 + n) / 6) to its power."""
+    max_length: int = 256
+    """Positions of a sequence, the start token's among them: one more than it may have tokens."""
+    start_token: int = 0
+    end_token: int = 2
+    splits: tuple[str, ...] = SPLITS
+    """The splits whose metrics read what was written."""
+
+
+# advance(parents_BK, tokens_BK) -> (log_p_BKM, tokens_BKM): appends a token (int32) to each of the
+# beams `parents_BK` (int32) and gives the log-probabilities (float32) of the M = 2K likeliest next
+# tokens (int32) of each beam, best first; M is the vocabulary's size where that is smaller.
+Advance = Callable[
+    ["NDArray[np.int32]", "NDArray[np.int32]"],
+    tuple["NDArray[np.float32]", "NDArray[np.int32]"],
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LossValue:
     """A loss of one batch, as AlgoPerf's `loss_fn` gives it, in the framework's arrays."""
 
@@ -193,9 +220,17 @@ class Workload:
     """A transform of the global batch in training, as mixup: mix(rows, seed), where `rows` are a
     rank's slice of the global batch behind the row before it (the last one before the first),
     and `seed` is one of the global batch; gives the slice's rows. None changes nothing."""
+    has_fixed_draws: bool = False
+    """Whether an example draws the same numbers in every epoch of a trial, as a scan's mask."""
     is_read_ahead: bool = False
     """Whether batches are made by threads while the model trains: data that must be decoded."""
     eval_outputs: EvalOutputs = EvalOutputs.ALL
+    decoding: Decoding | None = None
+    """Evaluation writes a sequence for every example and hands the metric `batch["decoded"]`,
+    int32 [B, max_length - 1]. The models (in flax: their methods) then offer, as in evaluation,
+    start(batch, decoding) -> cache, whose arrays have the batch as their leading axis, and
+    advance(cache, parents_BK, tokens_BK, position) -> (logits_BKV, cache) after one more token,
+    which may write into the cache given."""
     open_metric: Callable[[DataRequest], Metric] | None = None
     """Gives the metric where it needs files of the data set, as the tokenizer that text was cut
     with; it then stands in for `metric`. Raises DataError."""

@@ -109,8 +109,8 @@ def _own_action(trial: Trial, limits: Limits, progress: Progress) -> Action:
 
 def _evaluate(trial: Trial, progress: Progress, charged: float) -> None:
     """Evaluate and write the row down; leaves the clock in the section `logging`."""
-    batch_size = trial.plan.eval_batch_size
-    metrics = evaluate(trial.backend, trial.workload.metric, trial.sources, batch_size)
+    workload, batch_size = trial.workload, trial.plan.eval_batch_size
+    metrics = evaluate(trial.backend, workload.metric, trial.sources, batch_size, workload.decoding)
     trial.clock.switch(Section.LOGGING)
     seconds = None if trial.plan.clock == "steps" else charged
     row = EvalRow(step=progress.step, seconds=seconds, metrics=metrics)

@@ -33,7 +33,13 @@ ALLOWED = {
     "pacebench/plan.py": ("pacebench.errors", "pacebench.rows"),
     "pacebench/limits.py": CORE,
     "pacebench/store.py": (*CORE, "pacebench.checkpoint"),
-    "pacebench/evaluate.py": (*CORE, "pacebench.backends.base", "pacebench.data"),
+    "pacebench/beam_search.py": ("pacebench.spec",),
+    "pacebench/evaluate.py": (
+        *CORE,
+        "pacebench.backends.base",
+        "pacebench.beam_search",
+        "pacebench.data",
+    ),
     "pacebench/trial.py": (
         *CORE,
         "pacebench.backends.base",

@@ -9,7 +9,16 @@ from typing import Any, Literal, NamedTuple, Protocol
 from pacebench.errors import SubmissionError, unknown_name
 from pacebench.plan import TrialPlan
 from pacebench.seeds import Seed
-from pacebench.spec import Batch, EvalOutputs, LossValue, Mode, ParameterKind, Workload
+from pacebench.spec import (
+    Advance,
+    Batch,
+    Decoding,
+    EvalOutputs,
+    LossValue,
+    Mode,
+    ParameterKind,
+    Workload,
+)
 
 RESERVED_HYPERPARAMETERS = ("dropout_rate", "label_smoothing", "grad_clip")
 """Applied by the backend for level-1 submissions, never handed to a library's optimizer."""
@@ -194,6 +203,13 @@ class Backend(Protocol):
 
     def eval_batch(self, batch: Batch) -> tuple[Any, LossValue]:
         """Give outputs and loss of a numpy batch, in numpy; leaves the training state alone."""
+        ...
+
+    def open_decoding(self, batch: Batch, decoding: Decoding) -> Advance:
+        """Encode a numpy batch and give the function that lets the model write, token by token.
+
+        What is large stays on the device. For workloads with a `decoding` only.
+        """
         ...
 
     def wait(self) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import count
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -28,7 +30,7 @@ from pacebench.errors import PlanError, SubmissionError
 from pacebench.plan import TrialPlan
 from pacebench.plugins import resolve
 from pacebench.seeds import Seed
-from pacebench.spec import Batch, Finished, LossValue, Mode
+from pacebench.spec import Advance, Batch, Decoding, Finished, LossValue, Mode
 
 
 class JaxRun(Run):
@@ -55,6 +57,7 @@ class JaxBackend:
         self._seed = Seed(plan.seed)
         self._model = resolve(binding.workload.flax_model)(binding.workload.model_config)
         self._eval = jax.jit(self._eval_outputs)
+        self._start, self._advance = self._decoding_functions()
         self.run = self._make_run(binding)
         self._algorithm = binding.make_algorithm()
         self._state = self._algorithm.init(self.run)
@@ -94,6 +97,26 @@ class JaxBackend:
             lambda a: a[:n_real], (outputs, loss["per_example"])
         )
         return outputs, LossValue(**loss)
+
+    def open_decoding(self, batch: Batch, decoding: Decoding) -> Advance:
+        """Encode a batch and give the function that lets the model write."""
+        n_real = len(batch["weights"])
+        n_padding = -n_real % self._mesh.size
+        variables = {"params": self._state["params"], **self._state["model_state"]}
+        moved = jax.device_put(_pad_batch(batch, n_padding), self._by_batch)
+        cache = self._start(variables, moved, decoding)
+        positions = count()
+
+        def advance(parents_BK: Any, tokens_BK: Any) -> tuple[Any, Any]:
+            nonlocal cache
+            chosen = jax.device_put(_pad_batch((parents_BK, tokens_BK), n_padding), self._by_batch)
+            best, cache = self._advance(
+                variables, cache, chosen, np.int32(next(positions)), decoding.beam_size
+            )
+            log_p_BKM, tokens_BKM = jax.device_get(best)
+            return log_p_BKM[:n_real], tokens_BKM[:n_real]
+
+        return advance
 
     def wait(self) -> None:
         """Return when all that the state depends on is computed."""
@@ -209,6 +232,25 @@ class JaxBackend:
             "per_example": loss.per_example,
         }
 
+    def _decoding_functions(self) -> tuple[Any, Any]:
+        """Give the two compiled halves of a decoding; the caches are divided as the batch is."""
+
+        def start(variables: Any, batch: Batch, decoding: Decoding) -> Any:
+            return self._model.apply(variables, batch, decoding, method="start")
+
+        def advance(variables: Any, cache: Any, chosen: Any, position: Any, n_beams: int) -> Any:
+            logits_BKV, cache = self._model.apply(
+                variables, cache, *chosen, position, method="advance"
+            )
+            log_p_BKV = jax.nn.log_softmax(logits_BKV.astype(jnp.float32))
+            return jax.lax.top_k(log_p_BKV, min(2 * n_beams, log_p_BKV.shape[-1])), cache
+
+        by_batch = self._by_batch
+        return (
+            jax.jit(start, static_argnums=2, out_shardings=by_batch),
+            jax.jit(advance, static_argnums=4, donate_argnums=1, out_shardings=by_batch),
+        )
+
     def _on_devices(self, batches: PositionedBatches) -> Iterator[Batch]:
         """Divide the batches over the devices.
 
@@ -268,7 +310,7 @@ def _path_text(path: tuple[Any, ...]) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def _pad_batch(batch: Batch, n_padding: int) -> Batch:
+def _pad_batch(batch: Any, n_padding: int) -> Any:
     """Repeat the last example `n_padding` times, so that the batch divides over the devices."""
     if n_padding == 0:
         return batch

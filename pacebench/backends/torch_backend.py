@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from pacebench.backends.state_torch import restored, tree_of
 from pacebench.plan import TrialPlan
 from pacebench.plugins import resolve
 from pacebench.seeds import Seed
-from pacebench.spec import Batch, Finished, LossValue
+from pacebench.spec import Advance, Batch, Decoding, Finished, LossValue
 
 
 class TorchBackend:
@@ -80,6 +81,23 @@ class TorchBackend:
             per_example=to_numpy(loss.per_example),
         )
         return to_numpy(kept_outputs(outputs, self._workload.eval_outputs)), host
+
+    @torch.no_grad()
+    def open_decoding(self, batch: Batch, decoding: Decoding) -> Advance:
+        """Encode a batch and give the function that lets the model write."""
+        cache = self._model.start(to_device(batch, self._device), decoding)
+        positions = count()
+
+        @torch.no_grad()
+        def advance(parents_BK: Any, tokens_BK: Any) -> tuple[Any, Any]:
+            nonlocal cache
+            parents, tokens = (to_device(a, self._device).long() for a in (parents_BK, tokens_BK))
+            logits_BKV, cache = self._model.advance(cache, parents, tokens, next(positions))
+            n_best = min(2 * decoding.beam_size, logits_BKV.shape[-1])
+            best = logits_BKV.float().log_softmax(-1).topk(n_best)
+            return to_numpy(best.values), to_numpy(best.indices.int())
+
+        return advance
 
     def wait(self) -> None:
         """Return when the device and every rank are here."""

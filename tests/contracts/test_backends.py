@@ -74,7 +74,10 @@ def test_a_resumed_trial_ends_with_the_same_bytes(case: Case, tmp_path: Path) ->
 def test_metrics_do_not_depend_on_the_batch_size(case: Case, tmp_path: Path) -> None:
     trial = opened(case, tmp_path)
     for metric in (trial.workload.metric, MedianMargin()):
-        results = [evaluate(trial.backend, metric, trial.sources, size) for size in (64, 96, 1000)]
+        results = [
+            evaluate(trial.backend, metric, trial.sources, size, trial.workload.decoding)
+            for size in (64, 96, 1000)
+        ]
         for other in results[1:]:
             assert other == pytest.approx(results[0], rel=1e-5, abs=1e-6)
 
@@ -140,6 +143,7 @@ def test_a_submission_that_keeps_nothing_sees_its_batches_in_order(
         seed=trial_seed(trial),
         batch_size=case.batch_size,
         mix=case.workload.mix,
+        has_fixed_draws=case.workload.has_fixed_draws,
     )
     for targets in seen:
         np.testing.assert_array_equal(targets, next(expected)["targets"])
@@ -152,7 +156,8 @@ def trial_seed(trial: Trial) -> Any:
 
 
 def measure(trial: Trial) -> dict[str, float]:
-    return evaluate(trial.backend, trial.workload.metric, trial.sources, trial.plan.eval_batch_size)
+    workload, size = trial.workload, trial.plan.eval_batch_size
+    return evaluate(trial.backend, workload.metric, trial.sources, size, workload.decoding)
 
 
 def flatten(tree: Any) -> Any:
