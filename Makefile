@@ -1,5 +1,5 @@
 # make demo: from a fresh clone to a leaderboard page.   make test: the tests.
-# PYTHON chooses the interpreter (3.11 to 3.13), JOBS the number of trials at once.
+# PYTHON chooses the interpreter (3.11 to 3.13), JOBS the number of trials, or tests, at once.
 PYTHON ?= python3
 JOBS ?= 2
 VENV := .venv
@@ -24,7 +24,7 @@ demo: setup
 	$(BIN)/pacebench report runs --out site
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS)
 
 # Checks at full size: gigabytes and minutes; by hand.
 test-full: setup

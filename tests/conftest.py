@@ -1,4 +1,5 @@
-"""One compile cache for the session: many tests compile the same small programs with jax.
+"""One compile cache for the session, all its workers included: many tests compile the same small
+programs with jax.
 
 Trials that tests start in processes of their own keep their own empty caches, as every trial does.
 """
@@ -15,7 +16,9 @@ _FOLDER = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the cache before jax is imported."""
+    """Name the cache before jax is imported; workers inherit the name."""
+    if hasattr(config, "workerinput"):
+        return
     folder = tempfile.mkdtemp(prefix="pacebench-tests-")
     config.stash[_FOLDER] = folder
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
@@ -25,4 +28,5 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Delete it."""
-    shutil.rmtree(config.stash[_FOLDER], ignore_errors=True)
+    if _FOLDER in config.stash:
+        shutil.rmtree(config.stash[_FOLDER], ignore_errors=True)
