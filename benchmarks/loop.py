@@ -1,8 +1,10 @@
-"""The loop between evaluations against a bare loop, on mnist with batch 1024.
+"""The loop between evaluations against a bare loop: on mnist with batch 1024, or a MINI workload.
 
-    python -m benchmarks.loop --data-dir DIR [--framework torch|jax] [--rounds 7] [--steps 150]
+    python -m benchmarks.loop --data-dir DIR --framework torch|jax [--workload imagenet_vit_mini]
+        [--rounds 7] [--steps 150]
 
-DIR holds mnist's four files; fewer rows than published will do. Both loops use the same model,
+DIR holds the workload's data; fewer rows than published will do. MINI trains with its own batch
+size. Both loops use the same model,
 batch, optimizer (Adam) and compile settings in one process and take turns. Printed: median and
 range over the rounds of (1) our time for the loop with data in memory / the bare loop's (goal:
 at most 1.03), (2) our steps per second with the real input / the bare loop's with data in memory
@@ -19,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.support import mnist_plan, open_backend, spread
+from benchmarks.support import open_backend, plan_of, spread
 from pacebench.backends.base import Backend
 from pacebench.clock import Clock, Section
 from pacebench.data import TrainBatches
@@ -30,7 +32,7 @@ from pacebench.spec import DataRequest, Mode
 from pacebench.store import RunStore
 from pacebench.trial import Progress, Trial, run_trial
 
-BATCH_SIZE = 1024
+MNIST_BATCH_SIZE = 1024
 LEARNING_RATE = 1e-3
 N_BATCHES = 8
 TRAINING = Mode(train=True, dropout_rate=None, normalize_with="batch", update_running=True)
@@ -50,8 +52,8 @@ def bare_torch(backend: Backend, batches: list[Any]) -> Callable[[int], float]:
         for i in range(n):
             batch = batches[i % N_BATCHES]
             optimizer.zero_grad(set_to_none=True)
-            loss = torch.nn.functional.cross_entropy(model(batch, TRAINING), batch["targets"])
-            loss.backward()
+            loss = backend.run.loss(model(batch, TRAINING), batch)
+            (loss.summed / loss.n_valid_examples).backward()
             optimizer.step()
         return time.perf_counter() - start
 
@@ -64,23 +66,34 @@ def bare_jax(backend: Backend, batches: list[Any]) -> Callable[[int], float]:
     import optax
 
     model, optimizer = backend.run.model, optax.adam(LEARNING_RATE)
-    params = jax.tree.map(lambda a: a.copy(), backend.run.params)
-    state = [params, jax.jit(optimizer.init)(params)]
+    params, averages = jax.tree.map(
+        lambda a: a.copy(), (backend.run.params, backend.run.model_state)
+    )
+    state = [params, averages, jax.jit(optimizer.init)(params)]
+    keys = list(jax.random.split(jax.random.PRNGKey(0), N_BATCHES))  # for dropout
 
-    def update(params: Any, inner: Any, batch: Any) -> tuple[Any, Any]:
-        def mean_loss(params: Any) -> Any:
-            logits = model.apply({"params": params}, batch, TRAINING)
-            return optax.softmax_cross_entropy_with_integer_labels(logits, batch["targets"]).mean()
+    def update(params: Any, averages: Any, inner: Any, batch: Any, key: Any) -> tuple[Any, ...]:
+        def mean_loss(params: Any) -> tuple[Any, Any]:
+            outputs, changed = model.apply(
+                {"params": params, **averages},
+                batch,
+                TRAINING,
+                rngs={"dropout": key},
+                mutable=list(averages),
+            )
+            loss = backend.run.loss(outputs, batch)
+            return loss.summed / loss.n_valid_examples, changed
 
-        updates, inner = optimizer.update(jax.grad(mean_loss)(params), inner, params)
-        return optax.apply_updates(params, updates), inner
+        gradients, changed = jax.grad(mean_loss, has_aux=True)(params)
+        updates, inner = optimizer.update(gradients, inner, params)
+        return optax.apply_updates(params, updates), dict(changed), inner
 
-    step = jax.jit(update, donate_argnums=(0, 1))
+    step = jax.jit(update, donate_argnums=(0, 1, 2))
 
     def run(n: int) -> float:
         start = time.perf_counter()
         for i in range(n):
-            state[:] = step(*state, batches[i % N_BATCHES])
+            state[:] = step(*state, batches[i % N_BATCHES], keys[i % N_BATCHES])
         jax.block_until_ready(state)
         return time.perf_counter() - start
 
@@ -120,7 +133,9 @@ def on_device(framework: str, batches: list[Any]) -> list[Any]:
     if framework == "torch":
         import torch
 
-        return [{k: torch.from_numpy(v) for k, v in b.items()} for b in batches]
+        from pacebench.backends.torch_backend import to_device
+
+        return [to_device(b, torch.device("cpu")) for b in batches]
     import jax
 
     return [jax.device_put(b) for b in batches]
@@ -133,18 +148,23 @@ def main() -> None:
     )
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--framework", choices=("torch", "jax"), required=True)
+    parser.add_argument("--workload", default="mnist")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=150)
     args = parser.parse_args()
-    plan = mnist_plan(args.framework, args.data_dir.resolve(), BATCH_SIZE, LEARNING_RATE)
+    workload = find_workload(args.workload)
+    batch_size = MNIST_BATCH_SIZE if args.workload == "mnist" else workload.batch_size
+    plan = plan_of(
+        args.workload, args.framework, args.data_dir.resolve(), batch_size, LEARNING_RATE
+    )
     rules = {name: getattr(plan.rules, name) for name in plan.rules.__slots__}
     endless = {**rules, "budget_seconds": 1e9, "eval_period_seconds": 1e9}
     values = {name: getattr(plan, name) for name in plan.__slots__}
     plan = type(plan)(**{**values, "rules": type(plan.rules)(**endless)})
-    sources = find_workload("mnist").open_sources(
-        DataRequest(data_dir=args.data_dir, allow_partial=True)
+    sources = workload.open_sources(DataRequest(data_dir=args.data_dir, allow_partial=True))
+    numpy_batches = TrainBatches(
+        sources["train"], seed=Seed(0), batch_size=batch_size, mix=workload.mix
     )
-    numpy_batches = TrainBatches(sources["train"], seed=Seed(0), batch_size=BATCH_SIZE)
     host = [next(numpy_batches) for _ in range(N_BATCHES)]
     real_backend = open_backend(plan, sources)  # first, because it configures its framework
     batches = on_device(args.framework, host)
@@ -160,14 +180,14 @@ def main() -> None:
         for _ in range(args.rounds):
             for name, run in loops.items():
                 seconds[name].append(run(args.steps))
-    report(args.framework, args.steps, seconds)
+    report(f"{args.framework}, {args.workload}, batch {batch_size}", args.steps, seconds)
 
 
-def report(framework: str, n_steps: int, seconds: dict[str, list[float]]) -> None:
+def report(what: str, n_steps: int, seconds: dict[str, list[float]]) -> None:
     """Print the ratios, each within its round."""
     pairs = list(zip(seconds["bare"], seconds["memory"], seconds["real"], strict=True))
     per_step = statistics.median(seconds["bare"]) / n_steps
-    print(f"{framework}, mnist, batch {BATCH_SIZE}: bare loop {per_step * 1e3:.2f} ms a step")
+    print(f"{what}: bare loop {per_step * 1e3:.2f} ms a step")
     print(
         f"  time with data in memory / bare, goal <= 1.03: {spread([m / b for b, m, _ in pairs])}"
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from pacebench.backends import BACKENDS
 from pacebench.backends.base import Algorithm, Backend, Binding
-from pacebench.data import TrainBatches, eval_batches
+from pacebench.data import ReadAhead, TrainBatches, eval_batches
 from pacebench.loading import load_algorithm
 from pacebench.plan import TrialPlan
 from pacebench.plugins import find_submission, find_workload, resolve
@@ -39,13 +39,16 @@ class FixedBatches:
         return self._batches[self.position % len(self._batches)]
 
 
-def mnist_plan(framework: str, data_dir: Path, batch_size: int, learning_rate: float) -> TrialPlan:
-    """Plan a trial of Adam on mnist, as `pacebench run` would."""
-    address, name = ADAM[framework]
+def plan_of(
+    name: str, framework: str, data_dir: Path, batch_size: int, learning_rate: float = 1e-3
+) -> TrialPlan:
+    """Plan a trial of Adam on a workload, as `pacebench run` would, on whatever data is there."""
+    address, key = ADAM[framework]
+    versions = (load_rules(version) for version in ("dev", "mini", "algoperf-0.5"))
     request = StudyRequest(
-        submissions=[find_submission(address, [{name: learning_rate}])],
-        workloads=[find_workload("mnist")],
-        rules=load_rules("dev"),
+        submissions=[find_submission(address, [{key: learning_rate}])],
+        workloads=[find_workload(name)],
+        rules=next(rules for rules in versions if name in rules.workloads),
         ruleset="external",
         resources=Resources(device="cpu", n_devices=1, n_cores=0, is_compiled=False),
         data=DataRequest(data_dir=data_dir, allow_partial=True),
@@ -57,6 +60,7 @@ def mnist_plan(framework: str, data_dir: Path, batch_size: int, learning_rate: f
 
 def open_backend(plan: TrialPlan, sources: dict[str, Source], batches: Any = None) -> Backend:
     """Open a trial's backend in this process, on the real input or on given batches."""
+    workload = find_workload(plan.workload)
 
     def algorithm() -> Algorithm:
         return load_algorithm(plan, Path(tempfile.gettempdir()))
@@ -64,14 +68,19 @@ def open_backend(plan: TrialPlan, sources: dict[str, Source], batches: Any = Non
     def open_batches(rank: int, n_ranks: int) -> Any:
         if batches is not None:
             return FixedBatches(batches)
-        seed = Seed(plan.seed).child("data")
-        return TrainBatches(
-            sources["train"], seed=seed, batch_size=plan.batch_size, rank=rank, n_ranks=n_ranks
+        made = TrainBatches(
+            sources["train"],
+            seed=Seed(plan.seed).child("data"),
+            batch_size=plan.batch_size,
+            rank=rank,
+            n_ranks=n_ranks,
+            mix=workload.mix,
         )
+        return ReadAhead(made) if workload.is_read_ahead else made
 
     binding = Binding(
         plan=plan,
-        workload=find_workload(plan.workload),
+        workload=workload,
         make_algorithm=algorithm,
         example=next(eval_batches(sources["eval_train"], plan.eval_batch_size, 0, 1)),
         open_batches=open_batches,
