@@ -23,7 +23,8 @@ class TrainBatches:
     Examples come in a new random order every epoch; batches run on across epochs, so every batch
     is full. The global batch does not depend on the number of ranks: each takes its slice. The
     batch at a position is a function of seed and position alone. `mix` is a workload's transform of
-    the global batch (`pacebench.spec.Workload.mix`).
+    the global batch (`pacebench.spec.Workload.mix`); with `has_fixed_draws` an example has the same
+    seed in every epoch (`pacebench.spec.Workload.has_fixed_draws`).
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class TrainBatches:
         rank: int = 0,
         n_ranks: int = 1,
         mix: Callable[[Batch, int], Batch] | None = None,
+        has_fixed_draws: bool = False,
     ) -> None:
         self.position = 0
         self._source = source
         self._seed = seed
         self._batch_size = batch_size
         self._mix = mix
+        self._has_fixed_draws = has_fixed_draws
         self._slice = slice(batch_size // n_ranks * rank, batch_size // n_ranks * (rank + 1))
         self._orders: dict[int, NDArray[np.int64]] = {}
         self._example_seed = seed.child("examples").value
@@ -68,7 +71,8 @@ class TrainBatches:
         while start < stop:  # once, but for a batch in which an epoch ends
             epoch, offset = divmod(start, self._source.size)
             part_B = self._order(epoch)[offset : offset + stop - start]
-            parts.append((part_B, example_seeds(self._example_seed, epoch, part_B)))
+            drawn_in = 0 if self._has_fixed_draws else epoch
+            parts.append((part_B, example_seeds(self._example_seed, drawn_in, part_B)))
             start += len(part_B)
         return parts
 

@@ -53,6 +53,7 @@ def open_trial(
             rank=rank,
             n_ranks=n_ranks,
             mix=workload.mix,
+            has_fixed_draws=workload.has_fixed_draws,
         )
         return ReadAhead(batches) if workload.is_read_ahead else batches
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -88,3 +90,17 @@ def test_weights_of_a_source_are_kept_and_are_zero_for_padding() -> None:
     assert np.array_equal(first["weights"], weights[:2])
     assert np.array_equal(second["weights"], [[0.5, 0], [0, 0]])
     assert np.array_equal(second["inputs"], [[4, 5], [4, 5]])
+
+
+def test_an_example_draws_anew_in_every_epoch_unless_its_draws_are_fixed() -> None:
+    class Seeds:
+        size = 3
+
+        def read(self, indices_B: NDArray[np.int64], seeds_B: NDArray[np.uint64]) -> Batch:
+            return {"index": indices_B, "seed": seeds_B}
+
+    for is_fixed in (False, True):
+        batches = TrainBatches(Seeds(), seed=Seed(0), batch_size=3, has_fixed_draws=is_fixed)
+        epochs = [dict(zip(*(b[k].tolist() for k in b), strict=True)) for b in islice(batches, 2)]
+        assert len(set(epochs[0].values())) == 3
+        assert (epochs[0] == epochs[1]) is is_fixed
