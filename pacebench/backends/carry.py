@@ -9,13 +9,15 @@ an entry for a tensor wins.
 | weight, 1 axis       | scale                     | as it is (batch and layer norm)              |
 | weight, 2 axes       | kernel                    | [out, in] -> [in, out] (dense layers)        |
 | weight, 3 to 5 axes  | kernel                    | [out, in, …] -> […, in, out] (convolutions)  |
+| weight, 3 to 5 axes  | ConvTranspose*/kernel     | [in, out, …] -> […, in, out], … turned round |
 | bias                 | bias                      | as it is                                     |
 | running_mean, _var   | batch_stats: mean, var    | as it is                                     |
 
 Whatever an entry for a tensor calls "kernel" is turned round as the table says; under any other
 name the array is carried as it is: embeddings, the weights of an LSTM. Where the two frameworks
 give one tensor different axes (flax keeps attention heads apart, torch does not), `shapes` holds
-the shape to arrive at. A transposed convolution has no rule: keep it in one order in both models.
+the shape to arrive at. A transposed convolution is told by its module's name in flax
+("ConvTranspose_0"); its kernel's pixels lie the other way round in the two frameworks.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ def to_flax(
     for name, array in torch_arrays.items():
         path = _flax_path(name, array.ndim, layout)
         is_stats = name.rpartition(".")[2] in _STATS
-        turned = _to_kernel(array) if _is_kernel(path) else array
+        turned = _to_kernel(array, path) if _is_kernel(path) else array
         _put(batch_stats if is_stats else params, path, _shaped(turned, path, shapes))
     return params, batch_stats
 
@@ -68,7 +70,7 @@ def to_torch(
         for path, array in _leaves(tree, ""):
             name = _torch_name(path, names)
             shape = None if shapes is None else shapes.get(name)
-            turned = _from_kernel(array, shape) if _is_kernel(path) else array
+            turned = _from_kernel(array, path, shape) if _is_kernel(path) else array
             arrays[name] = _shaped(turned, name, shapes)
     return arrays
 
@@ -105,13 +107,22 @@ def _is_kernel(path: str) -> bool:
     return path.rpartition("/")[2] == "kernel"
 
 
-def _to_kernel(weight: Array) -> Array:
+def _is_transposed_convolution(path: str) -> bool:
+    modules = path.rpartition("/")[0]
+    return modules.rpartition("/")[2].startswith("ConvTranspose")
+
+
+def _to_kernel(weight: Array, path: str) -> Array:
     """Turn [out, in, …] into […, in, out]."""
+    if _is_transposed_convolution(path):
+        return np.moveaxis(np.flip(weight, range(2, weight.ndim)), (0, 1), (-2, -1))
     return np.moveaxis(weight, (0, 1), (-1, -2))
 
 
-def _from_kernel(kernel: Array, shape: tuple[int, ...] | None) -> Array:
+def _from_kernel(kernel: Array, path: str, shape: tuple[int, ...] | None) -> Array:
     """Turn […, in, out] into [out, in, …]; a kernel that becomes a matrix is flattened first."""
+    if _is_transposed_convolution(path):
+        return np.flip(np.moveaxis(kernel, (-2, -1), (0, 1)), range(2, kernel.ndim))
     if shape is not None and len(shape) == 2:
         return kernel.reshape(shape[1], shape[0]).T
     return np.moveaxis(kernel, (-1, -2), (0, 1))

@@ -20,6 +20,7 @@ LAYOUT = {
     "block.bn": "Block_0/BatchNorm_0",
     "embed.weight": "embed/embedding",
     "scaler.factor": "QueryScaler_0/scale",
+    "up.conv": "Up_0/ConvTranspose_0",
 }
 ARRAYS = {
     "fc.weight": counting(3, 5),
@@ -31,6 +32,7 @@ ARRAYS = {
     "block.bn.running_var": 3 * counting(4),
     "embed.weight": counting(6, 2),
     "scaler.factor": np.float32(7.0).reshape(()),
+    "up.conv.weight": counting(3, 2, 4, 5),
 }
 
 
@@ -48,6 +50,9 @@ def test_each_kind_of_tensor_arrives_where_and_as_the_table_says() -> None:
     assert stats["Block_0"]["BatchNorm_0"]["var"].tolist() == [0, 3, 6, 9]
     assert np.array_equal(params["embed"]["embedding"], ARRAYS["embed.weight"])
     assert params["QueryScaler_0"]["scale"].shape == ()
+    kernel = params["Up_0"]["ConvTranspose_0"]["kernel"]
+    assert kernel.shape == (4, 5, 3, 2)  # height, width, in, out
+    assert kernel[0, 1, 2, 1] == ARRAYS["up.conv.weight"][2, 1, 3, 3]
 
 
 def test_back_and_forth_gives_the_same_arrays() -> None:
