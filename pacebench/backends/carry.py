@@ -115,14 +115,14 @@ def _is_transposed_convolution(path: str) -> bool:
 def _to_kernel(weight: Array, path: str) -> Array:
     """Turn [out, in, …] into […, in, out]."""
     if _is_transposed_convolution(path):
-        return np.moveaxis(np.flip(weight, range(2, weight.ndim)), (0, 1), (-2, -1))
+        return np.moveaxis(np.flip(weight, tuple(range(2, weight.ndim))), (0, 1), (-2, -1))
     return np.moveaxis(weight, (0, 1), (-1, -2))
 
 
 def _from_kernel(kernel: Array, path: str, shape: tuple[int, ...] | None) -> Array:
     """Turn […, in, out] into [out, in, …]; a kernel that becomes a matrix is flattened first."""
     if _is_transposed_convolution(path):
-        return np.flip(np.moveaxis(kernel, (-2, -1), (0, 1)), range(2, kernel.ndim))
+        return np.flip(np.moveaxis(kernel, (-2, -1), (0, 1)), tuple(range(2, kernel.ndim)))
     if shape is not None and len(shape) == 2:
         return kernel.reshape(shape[1], shape[0]).T
     return np.moveaxis(kernel, (-1, -2), (0, 1))
