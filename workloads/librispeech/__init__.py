@@ -1,4 +1,4 @@
-"""librispeech_conformer and librispeech_deepspeech with their variants, and their MINI workloads."""
+"""librispeech_conformer, librispeech_deepspeech, their variants and their MINI workloads."""
 
 from __future__ import annotations
 
