@@ -58,12 +58,20 @@ def plan_of(
     return TrialPlan(**{**values, "batch_size": batch_size})
 
 
-def open_backend(plan: TrialPlan, sources: dict[str, Source], batches: Any = None) -> Backend:
-    """Open a trial's backend in this process, on the real input or on given batches."""
+def open_backend(
+    plan: TrialPlan,
+    sources: dict[str, Source],
+    batches: Any = None,
+    algorithm: Algorithm | None = None,
+) -> Backend:
+    """Open a trial's backend in this process, on the real input or on given batches.
+
+    `algorithm` stands in for the plan's submission.
+    """
     workload = find_workload(plan.workload)
 
-    def algorithm() -> Algorithm:
-        return load_algorithm(plan, Path(tempfile.gettempdir()))
+    def make_algorithm() -> Algorithm:
+        return algorithm or load_algorithm(plan, Path(tempfile.gettempdir()))
 
     def open_batches(rank: int, n_ranks: int) -> Any:
         if batches is not None:
@@ -81,7 +89,7 @@ def open_backend(plan: TrialPlan, sources: dict[str, Source], batches: Any = Non
     binding = Binding(
         plan=plan,
         workload=workload,
-        make_algorithm=algorithm,
+        make_algorithm=make_algorithm,
         example=next(eval_batches(sources["eval_train"], plan.eval_batch_size, 0, 1)),
         open_batches=open_batches,
         log=lambda _step, _metrics: None,

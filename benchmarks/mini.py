@@ -1,0 +1,169 @@
+"""Whether a MINI workload tells good training from bad: steps to its target, counted.
+
+    python -m benchmarks.mini WORKLOAD --framework torch|jax --data-dir DIR --rate 3e-3
+        [--part seeds|settings|misses|all] [--seeds 10]
+
+`seeds`: AdamW at --rate with several seeds; it should reach the target after 25 to 60 % of the step
+hint in 9 of 10. `settings`: other optimizers and rates; at least 4 of 8 should hit, their steps
+spread by 1.5 times. `misses`: a tenth of the rate, and training nothing but the output layer; both
+should miss. Everything counts steps, so a busy machine changes nothing but the wait.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.support import open_backend, plan_of
+from pacebench.backends.base import Algorithm
+from pacebench.evaluate import evaluate
+from pacebench.plan import TrialPlan
+from pacebench.plugins import find_workload
+from pacebench.spec import DataRequest
+
+Make = Callable[[Any, Any, Any], Any]
+
+
+def torch_settings(rate: float) -> dict[str, Make]:
+    """Give eight ways to train in torch, AdamW at `rate` first."""
+    import schedulefree
+    import torch
+
+    optim = torch.optim
+
+    def of(cls: Any, **options: Any) -> Make:
+        return lambda params, _hparams, _run: cls([p.value for p in params.values()], **options)
+
+    return {
+        "AdamW": of(optim.AdamW, lr=rate),
+        "AdamW, a third": of(optim.AdamW, lr=rate / 3),
+        "AdamW, three times": of(optim.AdamW, lr=rate * 3),
+        "NAdam": of(optim.NAdam, lr=rate),
+        "RMSprop": of(optim.RMSprop, lr=rate / 3),
+        "Adagrad": of(optim.Adagrad, lr=rate * 3),
+        "SGD, Nesterov": of(optim.SGD, lr=rate * 30, momentum=0.9, nesterov=True),
+        "RAdam, schedule-free": of(schedulefree.RAdamScheduleFree, lr=rate * 2),
+    }
+
+
+def torch_output_only(rate: float) -> Make:
+    """Give AdamW on the output layer alone."""
+    import torch
+
+    return lambda params, _hparams, _run: torch.optim.AdamW(
+        [p.value for p in params.values() if p.is_output], lr=rate
+    )
+
+
+def jax_settings(rate: float) -> dict[str, Make]:
+    """Give eight ways to train in jax, AdamW at `rate` first."""
+    import optax
+
+    def of(transformation: Any) -> Make:
+        return lambda _params, _hparams, _run: transformation
+
+    return {
+        "AdamW": of(optax.adamw(rate)),
+        "AdamW, a third": of(optax.adamw(rate / 3)),
+        "AdamW, three times": of(optax.adamw(rate * 3)),
+        "NAdam": of(optax.nadam(rate)),
+        "RMSprop": of(optax.rmsprop(rate / 3)),
+        "Adagrad": of(optax.adagrad(rate * 3)),
+        "SGD, Nesterov": of(optax.sgd(rate * 30, momentum=0.9, nesterov=True)),
+        "Lion": of(optax.lion(rate / 5)),
+    }
+
+
+def jax_output_only(rate: float) -> Make:
+    """Give AdamW on the output layer alone."""
+    import jax
+    import optax
+
+    def make(params: Any, _hparams: Any, run: Any) -> Any:
+        names = {name for name, p in params.items() if p.is_output}
+
+        def label(path: Any, _leaf: Any) -> str:
+            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            return "trained" if name in names else "frozen"
+
+        labels = jax.tree.map_with_path(label, run.params)
+        return optax.multi_transform(
+            {"trained": optax.adamw(rate), "frozen": optax.set_to_zero()}, labels
+        )
+
+    return make
+
+
+def algorithm_of(framework: str, make: Make) -> Algorithm:
+    """Give a level-1 submission's algorithm."""
+    if framework == "torch":
+        from pacebench.backends.standard_torch import standard_algorithm
+    else:
+        from pacebench.backends.standard_jax import standard_algorithm
+    return standard_algorithm(make, "the benchmark")
+
+
+def train(plan: TrialPlan, sources: Any, make: Make, n_steps: int) -> Iterator[tuple[int, float]]:
+    """Train and give (step, validation metric) at every evaluation."""
+    rules, workload = plan.rules, find_workload(plan.workload)
+    every = max(1, round(rules.eval_period_seconds / rules.budget_seconds * rules.step_hint))
+    backend = open_backend(plan, sources, algorithm=algorithm_of(plan.framework, make))
+    for step in range(1, n_steps + 1):
+        backend.step(step)
+        if step % every == 0:
+            backend.prepare_eval()
+            metrics = evaluate(backend, workload.metric, sources, plan.eval_batch_size)
+            yield step, metrics[f"validation/{rules.metric}"]
+
+
+def steps_to_target(plan: TrialPlan, sources: Any, make: Make) -> tuple[int | None, float]:
+    """Give the step of the first evaluation at the target (None: missed), and the best metric."""
+    rules = plan.rules
+    sign = 1 if rules.larger_is_better else -1
+    best = -sign * float("inf")
+    for step, value in train(plan, sources, make, rules.step_hint):
+        best = sign * max(sign * best, sign * value)
+        if sign * value > sign * rules.validation_target:
+            return step, best
+    return None, best
+
+
+def main() -> None:
+    """Train and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("workload")
+    parser.add_argument("--framework", choices=("torch", "jax"), required=True)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--rate", type=float, required=True, help="AdamW's good learning rate")
+    parser.add_argument("--part", choices=("seeds", "settings", "misses", "all"), default="all")
+    parser.add_argument("--seeds", type=int, default=10)
+    args = parser.parse_args()
+    workload, data_dir = find_workload(args.workload), args.data_dir.resolve()
+    sources = workload.open_sources(DataRequest(data_dir=data_dir))
+    plan = plan_of(args.workload, args.framework, data_dir, workload.batch_size)
+    settings = {"torch": torch_settings, "jax": jax_settings}[args.framework]
+    output_only = {"torch": torch_output_only, "jax": jax_output_only}[args.framework]
+
+    def show(label: str, make: Make, seed: int = 0) -> None:
+        step, best = steps_to_target(dataclasses.replace(plan, seed=seed), sources, make)
+        share = "missed" if step is None else f"{step}, {step / plan.rules.step_hint:.0%} of hint"
+        print(f"{args.workload} {args.framework}, {label}: {share}; best {best:.4f}", flush=True)
+
+    if args.part in ("seeds", "all"):
+        for seed in range(args.seeds):
+            show(f"AdamW, seed {seed}", settings(args.rate)["AdamW"], seed)
+    if args.part in ("settings", "all"):
+        for label, make in settings(args.rate).items():
+            show(label, make)
+    if args.part in ("misses", "all"):
+        show("AdamW, a tenth", settings(args.rate / 10)["AdamW"])
+        show("AdamW on the output layer alone", output_only(args.rate))
+
+
+if __name__ == "__main__":
+    main()
