@@ -1,6 +1,7 @@
 """Layers for torch models whose behaviour is chosen at every call by a `Mode`.
 
-Letters: B batch, C channels. Initialisers follow flax's, since AlgoPerf's targets were set there.
+Letters: B batch, T positions, C channels. Initialisers follow flax's, since AlgoPerf's targets were
+set there.
 """
 
 from __future__ import annotations
@@ -84,6 +85,40 @@ class BatchNorm(nn.Module):
         self.running_var.mul_(self.decay).add_(var_C, alpha=1 - self.decay)
 
 
+class MaskedBatchNorm(nn.Module):
+    """Batch norm over positions that are not padding, with statistics of the global batch.
+
+    `weight` is the scale's distance from 1. As in `BatchNorm`, the two switches of a mode are
+    independent and the running variance takes in the biased variance. A batch that is all padding
+    counts as one position. Outputs at padding are 0.
+    """
+
+    def __init__(self, n_features: int, *, epsilon: float = 1e-3, decay: float = 0.999) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(n_features))
+        self.bias = nn.Parameter(torch.zeros(n_features))
+        self.register_buffer("running_mean", torch.zeros(n_features))
+        self.register_buffer("running_var", torch.ones(n_features))
+        self.epsilon = epsilon
+        self.decay = decay
+
+    def forward(self, x_BTC: torch.Tensor, paddings_BT: torch.Tensor, mode: Mode) -> torch.Tensor:
+        """Normalise; shape [B, T, C] in and out, `paddings_BT` is 1 at padding."""
+        mask_BT1 = 1 - paddings_BT[..., None]
+        uses_batch = mode.normalize_with == "batch"
+        mean_C, var_C = self.running_mean, self.running_var
+        if uses_batch or mode.update_running:
+            batch_mean_C, batch_var_C = _masked_moments(x_BTC, mask_BT1)
+            if mode.update_running:
+                with torch.no_grad():
+                    self.running_mean.lerp_(batch_mean_C, 1 - self.decay)
+                    self.running_var.lerp_(batch_var_C, 1 - self.decay)
+            if uses_batch:
+                mean_C, var_C = batch_mean_C, batch_var_C
+        scale_C = (1 + self.weight) * torch.rsqrt(var_C + self.epsilon)
+        return ((x_BTC - mean_C) * scale_C + self.bias) * mask_BT1
+
+
 class Dropout(nn.Module):
     """Dropout whose rate is `mode.dropout_rate`, or `default_rate` where that is None."""
 
@@ -137,6 +172,20 @@ def dense(n_in: int, n_out: int) -> nn.Linear:
     return layer
 
 
+def uniform_of_rows(n_rows: int, n_per_row: int, device: torch.device) -> torch.Tensor:
+    """Give uniform numbers in [0, 1), [n_rows, n_per_row]: this rank's rows of a draw for all.
+
+    Rank 0 draws for the global batch, of which every rank holds `n_rows` examples, so the numbers
+    of an example do not depend on the number of ranks.
+    """
+    if not _is_distributed():
+        return torch.rand(n_rows, n_per_row, device=device)
+    n_ranks, rank = torch.distributed.get_world_size(), torch.distributed.get_rank()
+    numbers = torch.rand(n_rows * n_ranks, n_per_row, device=device)
+    torch.distributed.broadcast(numbers, src=0)
+    return numbers[rank * n_rows : (rank + 1) * n_rows]
+
+
 class _SumOverRanks(torch.autograd.Function):
     """The sum over ranks; every rank's gradient adds to the gradient of every rank's input."""
 
@@ -170,3 +219,18 @@ def _global_moments(x_BC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     mean_C = sums[:n_channels] / sums[-1]
     square_C = sums[n_channels:-1] / sums[-1]
     return mean_C, (square_C - mean_C * mean_C).clamp_min(0.0)
+
+
+def _masked_moments(
+    x_BTC: torch.Tensor, mask_BT1: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and biased variance over the global batch's positions with mask 1, differentiable."""
+    sums = torch.cat([(x_BTC * mask_BT1).sum((0, 1)), mask_BT1.sum().view(1)])
+    if _is_distributed():
+        sums = _SumOverRanks.apply(sums)
+    count = sums[-1].clamp_min(1.0)
+    mean_C = sums[:-1] / count
+    squares_C = ((x_BTC - mean_C).square() * mask_BT1).sum((0, 1))
+    if _is_distributed():
+        squares_C = _SumOverRanks.apply(squares_C)
+    return mean_C, squares_C / count
