@@ -29,7 +29,6 @@ Make = Callable[[Any, Any, Any], Any]
 
 def torch_settings(rate: float) -> dict[str, Make]:
     """Give eight ways to train in torch, AdamW at `rate` first."""
-    import schedulefree
     import torch
 
     optim = torch.optim
@@ -45,7 +44,7 @@ def torch_settings(rate: float) -> dict[str, Make]:
         "RMSprop": of(optim.RMSprop, lr=rate / 3),
         "Adagrad": of(optim.Adagrad, lr=rate * 3),
         "SGD, Nesterov": of(optim.SGD, lr=rate * 30, momentum=0.9, nesterov=True),
-        "RAdam, schedule-free": of(schedulefree.RAdamScheduleFree, lr=rate * 2),
+        "Adamax": of(optim.Adamax, lr=rate * 2),
     }
 
 
