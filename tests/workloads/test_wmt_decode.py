@@ -123,7 +123,7 @@ class Written:
 
 def tiny_workload() -> Workload:
     """Give a workload of the tiny model, on random sentences."""
-    sentences = {n: ArraySource(**rows(TINY, n, 6, 7)) for n in (3, 7)}
+    sentences = {n: ArraySource(**rows(TINY, n, 9, 7)) for n in (3, 7)}
     splits = ("train", "eval_train", "validation", "test")
     return replace(
         find_workload("digits"),
@@ -168,7 +168,7 @@ def reference(monkeypatch: pytest.MonkeyPatch) -> NDArray[np.int32]:
     # A 0 that the model writes is read like any token, while the whole forward would mask it. So
     # nothing is masked here, and the inputs are cut where their padding begins.
     monkeypatch.setattr(transformer_torch, "PADDING", -1)
-    state, batch = random_state(TINY), rows(TINY, 7, 6, 7)
+    state, batch = random_state(TINY), rows(TINY, 7, 9, 7)
 
     def next_log_p(inputs: NDArray[Any]) -> beam_reference.NextLogP:
         def log_p(sequence: tuple[int, ...]) -> Any:
