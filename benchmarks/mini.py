@@ -13,16 +13,19 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.support import open_backend, plan_of
+from benchmarks.support import plan_of
 from pacebench.backends.base import Algorithm
+from pacebench.clock import Clock
 from pacebench.evaluate import evaluate
+from pacebench.opening import open_trial
 from pacebench.plan import TrialPlan
 from pacebench.plugins import find_workload
-from pacebench.spec import DataRequest
+from pacebench.store import RunStore
 
 Make = Callable[[Any, Any, Any], Any]
 
@@ -105,28 +108,31 @@ def algorithm_of(framework: str, make: Make) -> Algorithm:
     return standard_algorithm(make, "the benchmark")
 
 
-def train(plan: TrialPlan, sources: Any, make: Make, n_steps: int) -> Iterator[tuple[int, float]]:
-    """Train and give (step, validation metric) at every evaluation."""
-    rules, workload = plan.rules, find_workload(plan.workload)
-    every = max(1, round(rules.eval_period_seconds / rules.budget_seconds * rules.step_hint))
-    backend = open_backend(plan, sources, algorithm=algorithm_of(plan.framework, make))
-    for step in range(1, n_steps + 1):
-        backend.step(step)
-        if step % every == 0:
-            backend.prepare_eval()
-            metrics = evaluate(backend, workload.metric, sources, plan.eval_batch_size)
-            yield step, metrics[f"validation/{rules.metric}"]
-
-
-def steps_to_target(plan: TrialPlan, sources: Any, make: Make) -> tuple[int | None, float]:
+def steps_to_target(plan: TrialPlan, make: Make) -> tuple[int | None, float]:
     """Give the step of the first evaluation at the target (None: missed), and the best metric."""
     rules = plan.rules
     sign = 1 if rules.larger_is_better else -1
+    every = max(1, round(rules.eval_period_seconds / rules.budget_seconds * rules.step_hint))
+    algorithm = algorithm_of(plan.framework, make)
     best = -sign * float("inf")
-    for step, value in train(plan, sources, make, rules.step_hint):
-        best = sign * max(sign * best, sign * value)
-        if sign * value > sign * rules.validation_target:
-            return step, best
+    with tempfile.TemporaryDirectory() as folder:
+        trial = open_trial(plan, RunStore(Path(folder)), Clock(), make_algorithm=lambda: algorithm)
+        for step in range(1, rules.step_hint + 1):
+            trial.backend.step(step)
+            if step % every:
+                continue
+            trial.backend.prepare_eval()
+            metrics = evaluate(
+                trial.backend,
+                trial.workload.metric,
+                trial.sources,
+                plan.eval_batch_size,
+                trial.workload.decoding,
+            )
+            value = metrics[f"validation/{rules.metric}"]
+            best = sign * max(sign * best, sign * value)
+            if sign * value > sign * rules.validation_target:
+                return step, best
     return None, best
 
 
@@ -143,13 +149,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     args = parser.parse_args()
     workload, data_dir = find_workload(args.workload), args.data_dir.resolve()
-    sources = workload.open_sources(DataRequest(data_dir=data_dir))
     plan = plan_of(args.workload, args.framework, data_dir, workload.batch_size)
     settings = {"torch": torch_settings, "jax": jax_settings}[args.framework]
     output_only = {"torch": torch_output_only, "jax": jax_output_only}[args.framework]
 
     def show(label: str, make: Make, seed: int = 0) -> None:
-        step, best = steps_to_target(dataclasses.replace(plan, seed=seed), sources, make)
+        step, best = steps_to_target(dataclasses.replace(plan, seed=seed), make)
         share = "missed" if step is None else f"{step}, {step / plan.rules.step_hint:.0%} of hint"
         print(f"{args.workload} {args.framework}, {label}: {share}; best {best:.4f}", flush=True)
 

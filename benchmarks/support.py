@@ -62,16 +62,12 @@ def open_backend(
     plan: TrialPlan,
     sources: dict[str, Source],
     batches: Any = None,
-    algorithm: Algorithm | None = None,
 ) -> Backend:
-    """Open a trial's backend in this process, on the real input or on given batches.
-
-    `algorithm` stands in for the plan's submission.
-    """
+    """Open a trial's backend in this process, on the real input or on given batches."""
     workload = find_workload(plan.workload)
 
     def make_algorithm() -> Algorithm:
-        return algorithm or load_algorithm(plan, Path(tempfile.gettempdir()))
+        return load_algorithm(plan, Path(tempfile.gettempdir()))
 
     def open_batches(rank: int, n_ranks: int) -> Any:
         if batches is not None:
@@ -83,6 +79,7 @@ def open_backend(
             rank=rank,
             n_ranks=n_ranks,
             mix=workload.mix,
+            has_fixed_draws=workload.has_fixed_draws,
         )
         return ReadAhead(made) if workload.is_read_ahead else made
 
