@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from pacebench.errors import PacebenchError
-from workloads.librispeech.shapes import n_positions_of
+from workloads.librispeech.shapes import BATCH_NORM_DECAY, n_positions_of
 from workloads.librispeech.spec_augment import SpecAugment
 
 QUERY_FACTOR = 1.442695041
@@ -38,6 +38,8 @@ class Config:
     """Multiplies what the attention gives (not its logits)."""
     has_post_norm: bool = True
     """Whether a block ends in a layer norm."""
+    batch_norm_decay: float = BATCH_NORM_DECAY
+    """What the running averages keep of themselves at each step."""
     dropout_rate: float = 0.1
     """The rate where a call names none."""
     spec_augment: SpecAugment | None = field(default_factory=SpecAugment)
@@ -68,6 +70,7 @@ MINI = Config(
     n_heads=4,
     vocabulary_size=64,
     n_samples=24_000,
+    batch_norm_decay=0.9,  # a few hundred steps are too few for 0.999
     spec_augment=SpecAugment(n_time_stripes=2, n_frequency_stripes=1, widest_frequency_bins=10),
 )
 

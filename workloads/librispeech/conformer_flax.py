@@ -23,7 +23,7 @@ from workloads.librispeech.layers_flax import (
     Subsample,
     xavier_dense,
 )
-from workloads.librispeech.shapes import BATCH_NORM_DECAY, BATCH_NORM_EPSILON, positions
+from workloads.librispeech.shapes import BATCH_NORM_EPSILON, positions
 
 
 class FeedForward(nn.Module):
@@ -120,7 +120,7 @@ class Convolution(nn.Module):
         y_BTD = DepthwiseConv(config.kernel_size, name="Conv_0")(
             y_BTD * (1 - paddings_BT)[..., None]
         )
-        norm = MaskedBatchNorm(BATCH_NORM_EPSILON, BATCH_NORM_DECAY, name="BatchNorm_0")
+        norm = MaskedBatchNorm(BATCH_NORM_EPSILON, config.batch_norm_decay, name="BatchNorm_0")
         y_BTD = ACTIVATIONS[config.activation](norm(y_BTD, paddings_BT, mode))
         return Dropout(config.dropout_rate)(xavier_dense(config.width, "Dense_2")(y_BTD), mode)
 

@@ -21,7 +21,7 @@ from workloads.librispeech.layers_torch import (
     Subsample,
     xavier_dense,
 )
-from workloads.librispeech.shapes import BATCH_NORM_DECAY, BATCH_NORM_EPSILON, positions
+from workloads.librispeech.shapes import BATCH_NORM_EPSILON, positions
 
 
 class FeedForward(nn.Module):
@@ -109,7 +109,8 @@ class Convolution(nn.Module):
         self.lin2 = xavier_dense(width, width)
         self.conv1 = nn.Conv1d(width, width, size, padding=size // 2, groups=width, bias=False)
         nn.init.xavier_uniform_(self.conv1.weight)
-        self.bn = MaskedBatchNorm(width, epsilon=BATCH_NORM_EPSILON, decay=BATCH_NORM_DECAY)
+        decay = config.batch_norm_decay
+        self.bn = MaskedBatchNorm(width, epsilon=BATCH_NORM_EPSILON, decay=decay)
         self.lin3 = xavier_dense(width, width)
         self.activation = ACTIVATIONS[config.activation]
         self.dropout = Dropout(config.dropout_rate)

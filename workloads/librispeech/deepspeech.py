@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from pacebench.errors import PacebenchError
-from workloads.librispeech.shapes import n_positions_of
+from workloads.librispeech.shapes import BATCH_NORM_DECAY, n_positions_of
 from workloads.librispeech.spec_augment import SpecAugment
 
 GATES = ("i", "f", "g", "o")
@@ -35,6 +35,8 @@ class Config:
     is_residual: bool = True
     is_layer_norm_everywhere: bool = False
     """Whether the layers have layer norm for batch norm, and none stands before the output."""
+    batch_norm_decay: float = BATCH_NORM_DECAY
+    """What the running averages keep of themselves at each step."""
     dropout_rate: float = 0.1
     """The rate where a call names none."""
     spec_augment: SpecAugment | None = field(default_factory=SpecAugment)
@@ -65,6 +67,7 @@ MINI = Config(
     n_feed_forward_layers=1,
     vocabulary_size=64,
     n_samples=24_000,
+    batch_norm_decay=0.9,  # a few hundred steps are too few for 0.999
     spec_augment=SpecAugment(n_time_stripes=2, n_frequency_stripes=1, widest_frequency_bins=10),
 )
 

@@ -20,7 +20,7 @@ from workloads.librispeech.layers_flax import (
     xavier_dense,
 )
 from workloads.librispeech.lstm_flax import BidirectionalLstm
-from workloads.librispeech.shapes import BATCH_NORM_DECAY, BATCH_NORM_EPSILON
+from workloads.librispeech.shapes import BATCH_NORM_EPSILON
 
 
 class Recurrent(nn.Module):
@@ -86,5 +86,5 @@ def _normalized(config: Any, x_BTD: jax.Array, paddings_BT: jax.Array, mode: Mod
     """Give what a layer begins with: masked batch norm, or layer norm everywhere."""
     if config.is_layer_norm_everywhere:
         return LayerNorm(name="LayerNorm_0")(x_BTD)
-    norm = MaskedBatchNorm(BATCH_NORM_EPSILON, BATCH_NORM_DECAY, name="BatchNorm_0")
+    norm = MaskedBatchNorm(BATCH_NORM_EPSILON, config.batch_norm_decay, name="BatchNorm_0")
     return norm(x_BTD, paddings_BT, mode)

@@ -20,7 +20,7 @@ from workloads.librispeech.layers_torch import (
     xavier_dense,
 )
 from workloads.librispeech.lstm_torch import BidirectionalLstm
-from workloads.librispeech.shapes import BATCH_NORM_DECAY, BATCH_NORM_EPSILON
+from workloads.librispeech.shapes import BATCH_NORM_EPSILON
 
 
 class Recurrent(nn.Module):
@@ -89,5 +89,5 @@ def _norms(config: Any) -> tuple[nn.Module | None, nn.Module | None]:
     """Give the norm that a layer begins with: a batch norm or a layer norm, and None."""
     if config.is_layer_norm_everywhere:
         return None, LayerNorm(config.width)
-    norm = MaskedBatchNorm(config.width, epsilon=BATCH_NORM_EPSILON, decay=BATCH_NORM_DECAY)
-    return norm, None
+    decay = config.batch_norm_decay
+    return MaskedBatchNorm(config.width, epsilon=BATCH_NORM_EPSILON, decay=decay), None
