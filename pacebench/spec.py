@@ -131,6 +131,14 @@ class Source(Protocol):
         ...
 
 
+class EpochOrder(Protocol):
+    """The order in which an epoch goes through a source; an array of indices is one."""
+
+    def __getitem__(self, places: slice, /) -> NDArray[np.int64]:
+        """Give the indices of the examples at these places of the epoch, fewer at its end."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataRequest:
     """Where the data lies, whether fewer rows than published will do, and how it is read."""
@@ -220,6 +228,9 @@ class Workload:
     """A transform of the global batch in training, as mixup: mix(rows, seed), where `rows` are a
     rank's slice of the global batch behind the row before it (the last one before the first),
     and `seed` is one of the global batch; gives the slice's rows. None changes nothing."""
+    epoch_order: Callable[[Source, int], EpochOrder] | None = None
+    """epoch_order(train, seed): the order of an epoch, of which only slices are asked for, where a
+    random order of all examples is not meant, or too long to be held; every example comes once."""
     has_fixed_draws: bool = False
     """Whether an example draws the same numbers in every epoch of a trial, as a scan's mask."""
     is_read_ahead: bool = False
@@ -237,6 +248,8 @@ class Workload:
     default_dropout_rate: float = 0.0
     algoperf_name: str = ""
     """The AlgoPerf name by which a foreign submission is asked for its batch size."""
+    algoperf_batch_divisor: int = 1
+    """What it then answers is divided by this: MINI's batches are small."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

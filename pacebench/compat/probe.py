@@ -33,8 +33,9 @@ _log = logging.getLogger(__name__)
 def probe_batch_size(submission: Submission, workload: Workload) -> int:
     """Give the global batch size that a submission asks for on a workload.
 
-    It is asked for the workload's own name, then for its AlgoPerf name; if it raises for both, the
-    workload's own batch size serves, with a warning. Raises SubmissionError if the submission
+    It is asked for the workload's own name, then for its AlgoPerf name, whose answer is divided by
+    `algoperf_batch_divisor` (at least 1 is given); if it raises for both, the workload's own batch
+    size serves, with a warning. Raises SubmissionError if the submission
     cannot be imported or answers with anything but a positive integer.
     """
     assert submission.source is not None
@@ -52,7 +53,9 @@ def probe_batch_size(submission: Submission, workload: Workload) -> int:
         raise SubmissionError(f"cannot import '{submission.name}': {answer['error']}")
     for name in _names(workload):
         if name in answer["sizes"]:
-            return _checked(answer["sizes"][name], name, submission)
+            size = _checked(answer["sizes"][name], name, submission)
+            divisor = 1 if name == workload.name else workload.algoperf_batch_divisor
+            return max(1, size // divisor)
     _log.warning(
         "'%s' knows none of the names %s (%s); it gets the workload's batch size %d",
         submission.name,

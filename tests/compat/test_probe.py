@@ -48,6 +48,17 @@ def test_names_are_tried_in_order_by_one_process(n_processes, caplog, tmp_path):
     assert "knows none of the names nobody_knows (KeyError: 'nobody_knows')" in caplog.text
 
 
+@pytest.mark.parametrize(("asked_for", "size"), [(4096, 128), (1024, 32), (16, 1)])
+def test_a_small_workload_divides_what_is_answered_for_the_full_one(asked_for, size, tmp_path):
+    asked = _submission(
+        tmp_path,
+        get_batch_size=f"def get_batch_size(name):\n    return {{'mnist': {asked_for}}}[name]",
+    )
+    small = dataclasses.replace(DIGITS, algoperf_batch_divisor=32)
+    assert probe.probe_batch_size(asked, small) == size
+    assert probe.probe_batch_size(asked, DIGITS) == asked_for
+
+
 def test_a_changed_submission_is_asked_again(n_processes, tmp_path):
     assert probe.probe_batch_size(_submission(tmp_path), DIGITS) == 64
     changed = _submission(tmp_path, get_batch_size="def get_batch_size(name):\n    return 32")

@@ -165,6 +165,7 @@ RESNET_MINI = _workload(
     eval_batch_size=500,
     data_tools=_SMALL_TOOLS,
     algoperf_name="imagenet_resnet",
+    algoperf_batch_divisor=32,  # 1024 / 32
     **_reading(SHAPES, _SMALL),
 )
 VIT_MINI = _workload(
@@ -179,6 +180,7 @@ VIT_MINI = _workload(
     data_tools=_SMALL_TOOLS,
     mix=_mix_shapes,
     algoperf_name="imagenet_vit",
+    algoperf_batch_divisor=32,
     **_reading(SHAPES, _SMALL),
 )
 
