@@ -68,3 +68,28 @@ def write_images(folder: Path, counts: tuple[int, int, int] = (20, 3, 3)) -> Non
             for i in range(count):
                 noise = generator.integers(-20, 20, (64, 64, 3))
                 cv2.imwrite(str(target / f"{i:03d}.JPEG"), (levels[label] + noise).astype(np.uint8))
+
+
+def write_scans(folder: Path, counts: tuple[int, int] = (3, 1), n_slices: int = 6) -> None:
+    """Write volumes of bright squares in fastMRI's format: images of 16x16 pixels as k-space.
+
+    `counts` are the volumes of the training and of the validation folder.
+    """
+    import h5py
+
+    names = ("knee_singlecoil_train", "knee_singlecoil_val")
+    for seed, (name, count) in enumerate(zip(names, counts, strict=True)):
+        generator = np.random.default_rng(seed)
+        target = folder / "fastmri_mini" / name
+        target.mkdir(parents=True)
+        for i in range(count):
+            images = np.full((n_slices, 32, 20), 0.1, np.complex64)
+            for image in images:
+                top, left = generator.integers(9, 18), generator.integers(3, 12)
+                image[top : top + 6, left : left + 6] = 1
+            centred = np.fft.ifftshift(images, (1, 2))
+            kspace = np.fft.fftshift(np.fft.fft2(centred, norm="ortho"), (1, 2))
+            with h5py.File(target / f"file{i}.h5", "w") as file:
+                file["kspace"] = kspace.astype(np.complex64)
+                file["reconstruction_esc"] = np.abs(images[:, 8:24, 2:18])
+                file.attrs["max"] = 1.0

@@ -5,13 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pacebench.plugins import all_workloads, find_workload
 from pacebench.spec import FRAMEWORKS, Workload
-from tests.data_files import write_cifar, write_images, write_mnist
+from tests.data_files import write_cifar, write_images, write_mnist, write_scans
+from tests.workloads.wmt_raw import write_tiny_mini
+from workloads import fastmri
+from workloads.fastmri import unet
+from workloads.fastmri.scans import PHANTOMS
 from workloads.imagenet import resnet, vit
+from workloads.wmt import transformer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +29,8 @@ class Case:
     n_parameters: int
     batch_size: int = 64
     eval_batch_size: int = 512
+    eval_batch_sizes: tuple[int, int, int] = (64, 96, 1000)
+    """Three under which metrics are the same; the last holds every split."""
     n_steps: int = 40
     learning_rate: float = 1e-3
     loss_metric: str = "train/loss"
@@ -60,6 +68,21 @@ def tiny(name: str, layout_of: Callable[[Any], Mapping[str, str]], **sizes: Any)
     workload = find_workload(name)
     config = dataclasses.replace(workload.model_config, **sizes)
     return dataclasses.replace(workload, model_config=config, layout=layout_of(config))
+
+
+def tiny_fastmri() -> Workload:
+    """Give fastmri_mini with an even smaller model, and images of 16x16 pixels."""
+    workload = find_workload("fastmri_mini")
+    config = dataclasses.replace(workload.model_config, n_pools=1, width=4)
+    scans = dataclasses.replace(PHANTOMS, n_side=16)
+    return dataclasses.replace(
+        workload,
+        model_config=config,
+        layout=unet.layout_of(config),
+        output_parameters=unet.output_parameters(config),
+        find_sizes=partial(fastmri.find_sizes, scans),
+        open_sources=partial(fastmri.open_sources, scans),
+    )
 
 
 def full_sized(algoperf_name: str) -> tuple[str, ...]:
@@ -101,6 +124,30 @@ ROWS = [
         "n_parameters": 12_304 + 1_088 + 1_072 + 96 + 272 + 170,
         "write_data": write_images,
         "batch_size": 32,
+        "eval_batch_size": 16,
+        "learning_rate": 1e-2,
+    },
+    {
+        "workload": tiny_fastmri(),
+        "covers": full_sized("fastmri"),
+        # blocks 1 -> 4, 4 -> 8 and 8 -> 4: 36 + 144, 288 + 576, 288 + 144; up 8·4·4; last 4 + 1
+        "n_parameters": 180 + 864 + 432 + 128 + 5,
+        "write_data": write_scans,
+        "batch_size": 8,
+        "eval_batch_size": 8,
+        "eval_batch_sizes": (5, 8, 30),
+        "learning_rate": 1e-2,
+    },
+    {
+        "workload": tiny(
+            "wmt_mini", transformer.layout_of, width=16, n_heads=2, mlp_width=16, n_layers=1
+        ),
+        "covers": full_sized("wmt"),
+        # embedding 256·16; attentions 4·16·16 each; MLPs 2·(16·16 + 16); layer norms of 32, two in
+        # the encoder's layer, three in the decoder's, one behind each
+        "n_parameters": 4096 + 3 * 1024 + 2 * 544 + 7 * 32,
+        "write_data": write_tiny_mini,
+        "batch_size": 16,
         "eval_batch_size": 16,
         "learning_rate": 1e-2,
     },

@@ -76,7 +76,7 @@ def test_metrics_do_not_depend_on_the_batch_size(case: Case, tmp_path: Path) -> 
     for metric in (trial.workload.metric, MedianMargin()):
         results = [
             evaluate(trial.backend, metric, trial.sources, size, trial.workload.decoding)
-            for size in (64, 96, 1000)
+            for size in case.eval_batch_sizes
         ]
         for other in results[1:]:
             assert other == pytest.approx(results[0], rel=1e-5, abs=1e-6)
@@ -144,6 +144,7 @@ def test_a_submission_that_keeps_nothing_sees_its_batches_in_order(
         batch_size=case.batch_size,
         mix=case.workload.mix,
         has_fixed_draws=case.workload.has_fixed_draws,
+        epoch_order=case.workload.epoch_order,
     )
     for targets in seen:
         np.testing.assert_array_equal(targets, next(expected)["targets"])
