@@ -25,12 +25,16 @@ anything (-1, NaN).
 `label_smoothing` a: softmax uses (1-a)·target + a/C; sigmoid uses (1-a)·target + a/K over its K > 1
 labels (ogbg's rule) and ignores a with one label (criteo's); the others ignore it.
 
-The regression losses are means over an example's values. CTC is not divided by any length.
+The regression losses are means over an example's values. CTC is not divided by any length. Where
+tokens cannot be aligned, because there is less than a frame per token and per blank between equal
+tokens, it is finite, in both frameworks what optax's `ctc_loss` gives: an alignment may break the
+rules for 10⁵ each time, so the loss is about 10⁵ and has a gradient.
 
 Source: AlgoPerf v0.6, the workloads' `loss_fn`. We differ: CTC counts 0 tokens in an empty batch
 (AlgoPerf at least 1), and masked CTC counts the tokens of the examples that are left (AlgoPerf
-counts examples, or fails); a batch of C integer classes is not taken for distributions; the
-language model's loss is not computed in bfloat16.
+counts examples, or fails); CTC of what cannot be aligned is AlgoPerf jax's, its torch gives
+infinity; a batch of C integer classes is not taken for distributions; the language model's loss is
+not computed in bfloat16.
 """
 
 from __future__ import annotations

@@ -24,9 +24,7 @@ def compute_loss(
     """The loss of one batch: its sum over the valid units, their number, and each unit's loss.
 
     `pacebench.backends.losses` says what each loss takes and counts. Everything but `loss` may be
-    traced, `label_smoothing` too. CTC is about 1e5 where an alignment is impossible, as in
-    AlgoPerf's jax (torch gives infinity), because optax writes -1e5 for log 0. Raises
-    PacebenchError if shapes do not fit.
+    traced, `label_smoothing` too. Raises PacebenchError if shapes do not fit.
     """
     call = Call(targets=targets, outputs=outputs, mask=mask, label_smoothing=label_smoothing)
     return _LOSSES[loss](call)

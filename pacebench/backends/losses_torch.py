@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch.nn import functional
 
+from pacebench.backends.ctc_torch import ctc_with_breaks, is_impossible
 from pacebench.backends.losses import Arrays, Call, check_shape
 from pacebench.spec import Loss, LossValue
 
@@ -23,9 +24,8 @@ def compute_loss(
     """The loss of one batch: its sum over the valid units, their number, and each unit's loss.
 
     `pacebench.backends.losses` says what each loss takes and counts. The arrays given lie on the
-    outputs' device. CTC is infinite where an alignment is impossible, as in AlgoPerf's torch (jax
-    gives about 1e5), and `torch.nn.functional.ctc_loss` reads the lengths on the host, which
-    breaks a compiled graph; no other loss does. Raises PacebenchError if shapes do not fit.
+    outputs' device. CTC reads the lengths on the host, which breaks a compiled graph; no other loss
+    does. Raises PacebenchError if shapes do not fit.
     """
     call = Call(targets=targets, outputs=outputs, mask=mask, label_smoothing=label_smoothing)
     # `Loss(loss)`, because torch 2.13 compiles no guard on a member that only looks up a dict:
@@ -82,20 +82,39 @@ def _ctc(call: Call) -> LossValue:
     n_tokens_B = (1 - token_paddings_BL.float()).sum(dim=1)
     n_frames_B = (1 - frame_paddings_BT.float()).sum(dim=1)
     log_p_BTC = functional.log_softmax(logits_BTC.float(), dim=-1)
-    loss_B = functional.ctc_loss(
-        log_p_BTC.transpose(0, 1),
-        tokens_BL.long(),
-        n_frames_B.long(),
-        # An example of weight 0 has no tokens: an impossible alignment's gradient would be NaN.
-        _where_valid(weights_B, n_tokens_B).long(),
-        blank=0,
-        reduction="none",
-    )
+    # An example of weight 0 has no tokens, as in jax.
+    counted_B = _where_valid(weights_B, n_tokens_B).long()
+    loss_B = _ctc_of_rows(log_p_BTC, n_frames_B.long(), tokens_BL.long(), counted_B)
     value = _masked(loss_B, weights_B)
     return LossValue(
         summed=value.summed,
         n_valid_examples=(n_tokens_B if weights_B is None else weights_B * n_tokens_B).sum(),
         per_example=value.per_example,
+    )
+
+
+def _ctc_of_rows(
+    log_p_BTC: torch.Tensor,
+    n_frames_B: torch.Tensor,
+    tokens_BL: torch.Tensor,
+    n_tokens_B: torch.Tensor,
+) -> torch.Tensor:
+    """torch's own CTC, but for rows that have too few frames: it is infinite there."""
+    is_impossible_B = is_impossible(tokens_BL, n_tokens_B, n_frames_B)
+    loss_B = functional.ctc_loss(
+        log_p_BTC.transpose(0, 1),
+        tokens_BL,
+        n_frames_B,
+        n_tokens_B.masked_fill(is_impossible_B, 0),  # an infinite loss has a gradient of NaN
+        blank=0,
+        reduction="none",
+    )
+    rows = is_impossible_B.nonzero()[:, 0]
+    if len(rows) == 0:
+        return loss_B
+    return loss_B.index_put(
+        (rows,),
+        ctc_with_breaks(log_p_BTC[rows], n_frames_B[rows], tokens_BL[rows], n_tokens_B[rows]),
     )
 
 
