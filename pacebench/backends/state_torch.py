@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -35,7 +36,7 @@ def tree_of(value: Any, where: str) -> Any:
         return tree_of(value.state_dict(), f"{where}.state_dict()")
     if isinstance(value, Mapping):
         return {key: tree_of(v, f"{where}[{key!r}]") for key, v in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | deque):
         return type_of(value)(tree_of(v, f"{where}[{i}]") for i, v in enumerate(value))
     raise NotResumableError(
         f"{where} is a {type(value).__name__}, which has no state_dict; give the submission "
@@ -52,17 +53,24 @@ def restored(fresh: Any, tree: Any) -> Any:
         return _tensor_of(tree).to(fresh.device)
     if isinstance(fresh, Mapping) and isinstance(tree, Mapping):
         return {k: restored(fresh.get(k), v) for k, v in tree.items()}
-    if isinstance(fresh, list | tuple) and isinstance(tree, list | tuple):
-        if len(fresh) == len(tree):
-            values = [restored(f, t) for f, t in zip(fresh, tree, strict=True)]
-            return type(fresh)(*values) if hasattr(fresh, "_fields") else type(fresh)(values)
-        return _with_tensors(tree)
+    if isinstance(fresh, list | tuple | deque) and isinstance(tree, list | tuple):
+        return _sequence(fresh, tree)
     return _with_tensors(tree)
 
 
-def type_of(value: list[Any] | tuple[Any, ...]) -> type:
-    """Give list or tuple; named tuples count as tuples."""
-    return list if isinstance(value, list) else tuple
+def _sequence(fresh: Any, tree: Any) -> Any:
+    """Give the items of a list, tuple, named tuple or queue; only queues change their length."""
+    if isinstance(fresh, deque):
+        return deque(_with_tensors(tree), fresh.maxlen)
+    if len(fresh) != len(tree):
+        return _with_tensors(tree)
+    values = [restored(f, t) for f, t in zip(fresh, tree, strict=True)]
+    return type(fresh)(*values) if hasattr(fresh, "_fields") else type(fresh)(values)
+
+
+def type_of(value: list[Any] | tuple[Any, ...] | deque[Any]) -> type:
+    """Give list or tuple; named tuples count as tuples, queues as lists."""
+    return tuple if isinstance(value, tuple) else list
 
 
 def _array_of(tensor: torch.Tensor) -> Any:

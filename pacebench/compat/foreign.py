@@ -45,6 +45,8 @@ def import_submission(source: Path, address: str, framework: str) -> types.Modul
     """
     install_names(framework)
     folder = source if source.is_dir() else source.parent
+    if framework == "torch" and _says_cuda(folder):
+        _serve_cuda()
     sys.meta_path.insert(0, SelfImports(folder))
     return import_source(source, address)
 
@@ -83,6 +85,19 @@ def _names_pmap(trees: Iterable[ast.Module]) -> bool:
     return any(isinstance(value, ast.Name) and value.id == "jax" for value in attributes) or any(
         alias.name == "pmap" for node in imports for alias in node.names
     )
+
+
+def _says_cuda(folder: Path) -> bool:
+    return any(b"cuda" in path.read_bytes() for path in folder.rglob("*.py"))
+
+
+def _serve_cuda() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        from pacebench.compat.cuda_names import send_cuda_to_cpu
+
+        send_cuda_to_cpu()
 
 
 def _empty_package(name: str) -> types.ModuleType:

@@ -162,3 +162,38 @@ def test_over_devices_batch_norms_averages_are_averaged_and_the_first_replica_is
     # Device 0 adds 1 + 2, device 1 adds 10 + 20, to 0, 1, 2.
     first, second, average = [3, 4, 5], [30, 31, 32], [16.5, 17.5, 18.5]
     assert found == [[first, second], first, average, first]
+
+
+def test_cuda_means_the_cpu_where_there_is_none_and_only_for_who_says_it(tmp_path):
+    silent = _write(tmp_path / "silent", submission="import torch")
+    says = _write(
+        tmp_path / "says",
+        submission="""
+            import torch
+            counter = torch.tensor(1.0, device="cuda")
+            other = torch.zeros(2, device=torch.device("cuda", 0)) + counter
+            layer = torch.nn.Linear(2, 1).to("cuda").cuda()
+            moved = layer(other.to("cuda:0", torch.float32).cuda())
+            alike = torch.ones_like(other, device="cuda")
+        """,
+    )
+    found = _child(
+        f"""
+        import json
+        from pathlib import Path
+        import torch
+        from pacebench.compat.foreign import import_submission
+        torch.cuda.is_available = lambda: False
+        before = torch.zeros
+        import_submission(Path({str(silent)!r}), "submission", "torch")
+        untouched = torch.zeros is before
+        import sys
+        for name in [n for n in sys.modules if n.startswith("pacebench_submission")]:
+            del sys.modules[name]
+        module = import_submission(Path({str(says)!r}), "submission", "torch")
+        made = module.counter, module.other, module.moved, module.alike
+        kinds = {{tensor.device.type for tensor in made}}
+        print(json.dumps([untouched, sorted(kinds), module.other.tolist()]))
+        """
+    )
+    assert found == [True, ["cpu"], [1.0, 1.0]]
