@@ -76,7 +76,11 @@ def main() -> None:
     plan = plan_of(args.workload, args.framework, data_dir, args.batch_size)
     backend = open_backend(plan, sources)
     batches = TrainBatches(
-        sources["train"], seed=Seed(0), batch_size=args.batch_size, mix=workload.mix
+        sources["train"],
+        seed=Seed(0),
+        batch_size=args.batch_size,
+        mix=workload.mix,
+        epoch_order=workload.epoch_order,
     )
     make_step = {"torch": torch_step, "jax": jax_step}[args.framework]
     step = make_step(backend, next(batches))

@@ -163,7 +163,11 @@ def main() -> None:
     plan = type(plan)(**{**values, "rules": type(plan.rules)(**endless)})
     sources = workload.open_sources(DataRequest(data_dir=args.data_dir, allow_partial=True))
     numpy_batches = TrainBatches(
-        sources["train"], seed=Seed(0), batch_size=batch_size, mix=workload.mix
+        sources["train"],
+        seed=Seed(0),
+        batch_size=batch_size,
+        mix=workload.mix,
+        epoch_order=workload.epoch_order,
     )
     host = [next(numpy_batches) for _ in range(N_BATCHES)]
     real_backend = open_backend(plan, sources)  # first, because it configures its framework

@@ -80,6 +80,7 @@ def open_backend(
             n_ranks=n_ranks,
             mix=workload.mix,
             has_fixed_draws=workload.has_fixed_draws,
+            epoch_order=workload.epoch_order,
         )
         return ReadAhead(made) if workload.is_read_ahead else made
 

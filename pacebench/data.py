@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pacebench.seeds import Seed, example_seeds
-from pacebench.spec import Batch, Source
+from pacebench.spec import Batch, EpochOrder, Source
 
 ALIGNMENT_BYTES = 64  # of XLA's buffers on a CPU
 
@@ -22,12 +22,12 @@ class TrainBatches:
 
     Examples come in a new random order every epoch; batches run on across epochs, so every batch
     is full. The global batch does not depend on the number of ranks: each takes its slice. The
-    batch at a position is a function of seed and position alone. `mix` is a workload's transform of
-    the global batch (`pacebench.spec.Workload.mix`); with `has_fixed_draws` an example has the same
-    seed in every epoch (`pacebench.spec.Workload.has_fixed_draws`).
+    batch at a position is a function of seed and position alone. `mix`, `has_fixed_draws` and
+    `epoch_order` are those of `pacebench.spec.Workload`: a transform of the global batch, whether
+    an example has the same seed in every epoch, and an order of an epoch that is not random.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the last three are a workload's fields)
         self,
         source: Source,
         *,
@@ -37,6 +37,7 @@ class TrainBatches:
         n_ranks: int = 1,
         mix: Callable[[Batch, int], Batch] | None = None,
         has_fixed_draws: bool = False,
+        epoch_order: Callable[[Source, int], EpochOrder] | None = None,
     ) -> None:
         self.position = 0
         self._source = source
@@ -44,8 +45,9 @@ class TrainBatches:
         self._batch_size = batch_size
         self._mix = mix
         self._has_fixed_draws = has_fixed_draws
+        self._epoch_order = epoch_order
         self._slice = slice(batch_size // n_ranks * rank, batch_size // n_ranks * (rank + 1))
-        self._orders: dict[int, NDArray[np.int64]] = {}
+        self._orders: dict[int, EpochOrder] = {}
         self._example_seed = seed.child("examples").value
 
     def __iter__(self) -> Iterator[Batch]:
@@ -82,11 +84,14 @@ class TrainBatches:
         indices, seeds = zip(*parts, strict=True)
         return self._source.read(np.concatenate(indices), np.concatenate(seeds))
 
-    def _order(self, epoch: int) -> NDArray[np.int64]:
+    def _order(self, epoch: int) -> EpochOrder:
         if epoch not in self._orders:
             self._orders = {e: o for e, o in self._orders.items() if e >= epoch - 1}
-            generator = self._seed.child("order", epoch).generator()
-            self._orders[epoch] = generator.permutation(self._source.size)
+            seed = self._seed.child("order", epoch)
+            if self._epoch_order is None:
+                self._orders[epoch] = seed.generator().permutation(self._source.size)
+            else:
+                self._orders[epoch] = self._epoch_order(self._source, seed.value)
         return self._orders[epoch]
 
 

@@ -54,6 +54,7 @@ def open_trial(
             n_ranks=n_ranks,
             mix=workload.mix,
             has_fixed_draws=workload.has_fixed_draws,
+            epoch_order=workload.epoch_order,
         )
         return ReadAhead(batches) if workload.is_read_ahead else batches
 

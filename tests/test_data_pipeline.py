@@ -104,3 +104,36 @@ def test_an_example_draws_anew_in_every_epoch_unless_its_draws_are_fixed() -> No
         epochs = [dict(zip(*(b[k].tolist() for k in b), strict=True)) for b in islice(batches, 2)]
         assert len(set(epochs[0].values())) == 3
         assert (epochs[0] == epochs[1]) is is_fixed
+
+
+def test_a_workload_may_give_the_order_of_an_epoch_of_which_slices_are_asked_for() -> None:
+    class Turned:
+        """Ten examples from a place that the seed chooses, round about; as long as never held."""
+
+        def __init__(self, start: int) -> None:
+            self.start = start
+
+        def __getitem__(self, places: slice) -> NDArray[np.int64]:
+            assert places.stop - places.start <= 4
+            return (np.arange(places.start, min(places.stop, 10)) + self.start) % 10
+
+    starts: list[int] = []
+
+    def turned(source: object, seed: int) -> Turned:
+        assert isinstance(source, Drawing)
+        starts.append(seed % 10)
+        return Turned(starts[-1])
+
+    ordered = TrainBatches(Drawing(), seed=Seed(3), batch_size=4, epoch_order=turned)
+    seen = np.concatenate([next(ordered)["index"] for _ in range(5)])
+    for epoch in range(2):
+        wanted = (np.arange(10) + starts[epoch]) % 10
+        assert np.array_equal(seen[10 * epoch : 10 * epoch + 10], wanted)
+    parts = [
+        TrainBatches(
+            Drawing(), seed=Seed(3), batch_size=4, rank=rank, n_ranks=2, epoch_order=turned
+        )
+        for rank in range(2)
+    ]
+    again = np.concatenate([next(part)["index"] for _ in range(5) for part in parts])
+    assert np.array_equal(again, seen)
