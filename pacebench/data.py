@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pacebench.seeds import Seed, example_seeds
+from pacebench.shards import N_SHARDS, ShardedSource, ShardStarts, shards_in_order, shards_of_rank
 from pacebench.spec import Batch, EpochOrder, Source
 
 ALIGNMENT_BYTES = 64  # of XLA's buffers on a CPU
@@ -24,7 +25,8 @@ class TrainBatches:
     is full. The global batch does not depend on the number of ranks: each takes its slice. The
     batch at a position is a function of seed and position alone. `mix`, `has_fixed_draws` and
     `epoch_order` are those of `pacebench.spec.Workload`: a transform of the global batch, whether
-    an example has the same seed in every epoch, and an order of an epoch that is not random.
+    an example has the same seed in every epoch, and an order of an epoch that is not random. A
+    batch of a `ShardedSource` holds as many examples as fit (`pacebench.shards`), unmixed.
     """
 
     def __init__(  # noqa: PLR0913 (the last three are a workload's fields)
@@ -49,6 +51,9 @@ class TrainBatches:
         self._slice = slice(batch_size // n_ranks * rank, batch_size // n_ranks * (rank + 1))
         self._orders: dict[int, EpochOrder] = {}
         self._example_seed = seed.child("examples").value
+        self._read_shards = None
+        if isinstance(source, ShardedSource):
+            self._read_shards = self._shard_reader(source, shards_of_rank(rank, n_ranks))
 
     def __iter__(self) -> Iterator[Batch]:
         """Give itself."""
@@ -57,15 +62,30 @@ class TrainBatches:
     def __next__(self) -> Batch:
         """Give the next batch: this rank's slice of the next global batch."""
         position = self.position
+        self.position += 1
+        if self._read_shards is not None:
+            return self._read_shards(position)
         start = position * self._batch_size + self._slice.start
         stop = start + self._slice.stop - self._slice.start
-        self.position += 1
         parts = self._rows(start, stop)
         if self._mix is None:
             return self._read(parts)
         before = start - 1 if self._slice.start else start - 1 + self._batch_size
         rows = self._read(self._rows(before, before + 1) + parts)
         return self._mix(rows, self._seed.child("mix", position).value)
+
+    def _shard_reader(self, source: ShardedSource, mine: slice) -> Callable[[int], Batch]:
+        """Give read(position): this rank's shards of a batch."""
+        room = source.train_room(self._batch_size)
+        starts = ShardStarts(source, room, lambda epoch: self._order(epoch)[0 : source.size])
+
+        def read(position: int) -> Batch:
+            before = position * N_SHARDS
+            firsts = starts.between(before + mine.start, before + mine.stop)
+            indices = [part for part, _ in self._rows(int(firsts[0]), int(firsts[-1]))]
+            return source.read_shards(np.concatenate(indices), np.diff(firsts), room)
+
+        return read
 
     def _rows(self, start: int, stop: int) -> list[tuple[NDArray[np.int64], NDArray[np.uint64]]]:
         """Give indices and seeds of the rows from `start` to `stop`, counted over all epochs."""
@@ -140,10 +160,13 @@ def eval_batches(source: Source, batch_size: int, rank: int, n_ranks: int) -> It
     Each rank takes one contiguous part, so partial metrics merged in order of rank are in the
     data's order. The last batch is filled up with its first example; `weights` (float32, [B]) is 1
     for real examples and 0 for such padding. Weights of the source's own (of tokens or labels,
-    [B, ...]) are kept, and are 0 for such padding.
+    [B, ...]) are kept, and are 0 for such padding. A `ShardedSource` gives shards, padded by it.
     """
     n_per_rank = -(-source.size // n_ranks)
     stop = min(source.size, n_per_rank * (rank + 1))
+    if isinstance(source, ShardedSource):
+        yield from shards_in_order(source, batch_size, n_per_rank * rank, stop)
+        return
     for start in range(n_per_rank * rank, stop, batch_size):
         indices_B = np.arange(start, min(start + batch_size, stop))
         n_padding = batch_size - len(indices_B)

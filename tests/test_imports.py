@@ -61,7 +61,13 @@ ALLOWED = {
         "pacebench.compat.probe",
         "tuning",
     ),
-    "workloads": (*CORE, "pacebench.data", "pacebench.metrics", "pacebench.backends.layers"),
+    "workloads": (
+        *CORE,
+        "pacebench.data",
+        "pacebench.metrics",
+        "pacebench.shards",
+        "pacebench.backends.layers",
+    ),
     "submissions": ("pacebench.spec",),
     "tuning": (*CORE, "tuning"),
     "scoring": (
