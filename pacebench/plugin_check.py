@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pacebench.compat.foreign import asks_for_ranks
 from pacebench.errors import DataError, PacebenchError, unknown_name
 from pacebench.executors.local import drain, make_slots
 from pacebench.plan import TrialPlan
@@ -165,10 +166,23 @@ def _workload_findings(
     trial, problem = tries.run("first", FIRST_STEPS)
     check = f"{name}: {FIRST_STEPS} steps"
     if problem:
-        yield Finding(check=check, status=FAIL, message=problem)
+        advice = _advice(submission, request.resources)
+        yield Finding(check=check, status=FAIL, message=f"{problem}{advice}")
         return
     yield Finding(check=check, status=OK, message=_loss_text(trial.rows()))
     yield _resume_finding(f"{name}: resume", tries, trial)
+
+
+def _advice(submission: Submission, resources: Resources) -> str:
+    """Say what a foreign submission may lack, where its files tell."""
+    if submission.style != "algoperf" or submission.source is None or resources.n_devices > 1:
+        return ""
+    if submission.framework != "torch" or not asks_for_ranks(submission.source):
+        return ""
+    return (
+        "; its files divide work over ranks of torch.distributed, and this trial has one: AlgoPerf "
+        "ran it on 8 GPUs (pacebench run --device gpu --devices 8)"
+    )
 
 
 def _drawn(request: CheckRequest, submission: Submission, workload: Workload) -> PlannedTrial:

@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-from pacebench.compat.self_imports import SelfImports
+from pacebench.compat.self_imports import SelfImports, parsed_files
 from pacebench.loading import PACKAGE, import_source
 from pacebench.plugins import imported_names
 
@@ -23,6 +23,8 @@ PACKAGE_NAMES = ("algoperf", "algorithmic_efficiency")
 SERVED = {"torch": ("spec", "pytorch_utils"), "jax": ("spec", "jax_sharding_utils")}
 UNUSED_IMPORTS = ("jraph",)
 """Imported by three published jax submissions, used by none: an empty module does."""
+RANK_FUNCTIONS = ("get_rank", "get_world_size", "new_group", "all_gather_into_tensor")
+"""Of `torch.distributed`; one rank alone has no process group."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +48,7 @@ def import_submission(source: Path, address: str, framework: str) -> types.Modul
     install_names(framework)
     folder = source if source.is_dir() else source.parent
     if framework == "torch" and _says_cuda(folder):
-        _serve_cuda()
+        importlib.import_module("pacebench.compat.cuda_torch").send_cuda_to_cpu()
     sys.meta_path.insert(0, SelfImports(folder))
     return import_source(source, address)
 
@@ -77,6 +79,16 @@ def generation_of_loaded() -> Generation:
     return Generation(is_v05=old in roots and new not in roots, uses_pmap=_names_pmap(trees))
 
 
+def asks_for_ranks(folder: Path) -> bool:
+    """Whether a submission's files divide work over ranks by themselves (`torch.distributed`)."""
+    nodes = [node for tree in parsed_files(folder) for node in ast.walk(tree)]
+    return any(
+        (isinstance(node, ast.Attribute) and node.attr in RANK_FUNCTIONS)
+        or (isinstance(node, ast.alias) and node.name in RANK_FUNCTIONS)
+        for node in nodes
+    )
+
+
 def _names_pmap(trees: Iterable[ast.Module]) -> bool:
     """Whether code (not a comment or a text) says `jax.pmap`, or imports it."""
     nodes = [node for tree in trees for node in ast.walk(tree)]
@@ -89,15 +101,6 @@ def _names_pmap(trees: Iterable[ast.Module]) -> bool:
 
 def _says_cuda(folder: Path) -> bool:
     return any(b"cuda" in path.read_bytes() for path in folder.rglob("*.py"))
-
-
-def _serve_cuda() -> None:
-    import torch
-
-    if not torch.cuda.is_available():
-        from pacebench.compat.cuda_names import send_cuda_to_cpu
-
-        send_cuda_to_cpu()
 
 
 def _empty_package(name: str) -> types.ModuleType:

@@ -114,7 +114,7 @@ def answer_request(request: dict[str, Any]) -> dict[str, Any]:
         )
         functions_of(module, f"{request['address']}.py")
     except BaseException as error:  # noqa: BLE001 (whatever a foreign import does is an answer)
-        return {"error": traceback.format_exception_only(error)[-1].strip()}
+        return {"error": traceback.format_exception_only(error)[-1].strip() + _advice(error)}
     sizes, refusals = {}, {}
     for name in request["names"]:
         try:
@@ -122,6 +122,12 @@ def answer_request(request: dict[str, Any]) -> dict[str, Any]:
         except Exception as error:  # noqa: BLE001 (an unknown name raises what it likes)
             refusals[name] = traceback.format_exception_only(error)[-1].strip()
     return {"sizes": sizes, "refusals": refusals}
+
+
+def _advice(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return "; it needs a package that is not installed here (its requirements say which)"
+    return ""
 
 
 def _plain(size: Any) -> int | str:

@@ -22,7 +22,9 @@ NEW_ON_TENSORS = ("new_empty", "new_full", "new_ones", "new_tensor", "new_zeros"
 
 
 def send_cuda_to_cpu() -> None:
-    """Make "cuda" mean the CPU in this process, for good; call it where there is no CUDA device."""
+    """Make "cuda" mean the CPU in this process, for good; where there is CUDA, nothing changes."""
+    if torch.cuda.is_available():
+        return
     for name in FACTORIES:
         setattr(torch, name, _redirected(getattr(torch, name)))
     for name in NEW_ON_TENSORS:
@@ -45,7 +47,7 @@ def _redirected(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _is_cuda(value: Any) -> bool:
     if isinstance(value, torch.device):
-        return value.type == "cuda"
+        return bool(value.type == "cuda")
     return isinstance(value, str) and value.partition(":")[0] == "cuda"
 
 
