@@ -94,8 +94,9 @@ def layout_of(config: Config) -> dict[str, str]:
         layout[f"{layer}.{norm[0]}"] = f"{path}/{norm[1]}"
         for k, direction in enumerate(DIRECTIONS):
             cell = f"{path}/LSTM_0/LSTM/LSTMSequenceEncoder_{k}/cell"
-            for gate in (f"{source}{gate}" for source in "ih" for gate in GATES):
-                layout[f"{layer}.lstm.{direction}.{gate}"] = f"{cell}/{gate}"
+            for gate in GATES:
+                layout[f"{layer}.lstm.{direction}.input_{gate}"] = f"{cell}/i{gate}"
+                layout[f"{layer}.lstm.{direction}.state_{gate}"] = f"{cell}/h{gate}"
     for i in range(config.n_feed_forward_layers):
         layer, path = f"ffns.{i}", f"FeedForwardModule_{i}"
         layout[f"{layer}.{norm[0]}"] = f"{path}/{norm[1]}"

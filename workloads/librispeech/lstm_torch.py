@@ -16,24 +16,27 @@ from workloads.librispeech.deepspeech import DIRECTIONS, GATES
 
 
 class Cell(nn.Module):
-    """The parameters of one direction, gate by gate."""
+    """The parameters of one direction, gate by gate.
+
+    Names are longer than jax's: torch's compiler trips over a module called "if".
+    """
 
     def __init__(self, n_in: int, n_units: int) -> None:
         super().__init__()
         for gate in GATES:
             layer = nn.Linear(n_in, n_units, bias=False)
             lecun_normal_(layer.weight, n_in)
-            self.add_module(f"i{gate}", layer)
+            self.add_module(f"input_{gate}", layer)
         for gate in GATES:
             layer = nn.Linear(n_units, n_units)
             nn.init.orthogonal_(layer.weight)
             nn.init.zeros_(layer.bias)
-            self.add_module(f"h{gate}", layer)
+            self.add_module(f"state_{gate}", layer)
 
     def weights(self) -> list[torch.Tensor]:
         """Give W_i [G, D], W_h [G, H], b_i [G] and b_h [G], as torch's kernels take them."""
-        from_input = [self.get_submodule(f"i{gate}") for gate in GATES]
-        from_state = [self.get_submodule(f"h{gate}") for gate in GATES]
+        from_input = [self.get_submodule(f"input_{gate}") for gate in GATES]
+        from_state = [self.get_submodule(f"state_{gate}") for gate in GATES]
         bias_G = torch.cat([layer.bias for layer in from_state])
         return [
             torch.cat([layer.weight for layer in from_input]),
