@@ -85,6 +85,7 @@ def _full() -> tuple[Workload, ...]:
             n_parameters=transformer.N_PARAMETERS[name],
             batch_size=128,  # packed rows; AlgoPerf v0.6
             eval_batch_size=128,
+            is_read_ahead=True,  # tokens come from the disk
             data_tools=DataTools(
                 prepare="workloads.wmt.prepare:prepare_wmt17",
                 needed_bytes="workloads.wmt.prepare:needed_bytes_wmt17",
@@ -105,6 +106,7 @@ WMT_MINI = _workload(
     batch_size=32,
     eval_batch_size=100,
     data_tools=DataTools(mini="workloads.wmt.mini:write_mini"),
+    algoperf_batch_divisor=4,  # 128 / 32
 )
 
 WORKLOADS = (*_full(), WMT_MINI)
