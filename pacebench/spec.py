@@ -201,13 +201,13 @@ class Workload:
     description: str
     suites: tuple[str, ...]
     sizes: Mapping[str, int]
-    """Published number of examples of `train`, `eval_train`, `validation` and `test`."""
+    """Published number of examples of `train`, `eval_train`, `validation` and `test` (0: none)."""
     data_folder: str | None
     """The folder below --data-dir that holds the data; None if it needs no data folder."""
     find_sizes: Callable[[DataRequest], dict[str, int]]
     """Checks quickly that the data is there and gives the sizes found; raises DataError."""
     open_sources: Callable[[DataRequest], dict[str, Source]]
-    """Opens `train`, `eval_train`, `validation` and `test`; raises DataError."""
+    """Opens `train`, `eval_train`, `validation` and, if there is one, `test`; raises DataError."""
     loss: Loss
     metric: Metric
     model_config: Any  # a frozen dataclass of the workload's own, handed to its two models
