@@ -44,7 +44,7 @@ def plan_of(
 ) -> TrialPlan:
     """Plan a trial of Adam on a workload, as `pacebench run` would, on whatever data is there."""
     address, key = ADAM[framework]
-    versions = (load_rules(version) for version in ("dev", "mini", "algoperf-0.5"))
+    versions = (load_rules(version) for version in ("dev", "mini", "algoperf-0.5", "lm"))
     request = StudyRequest(
         submissions=[find_submission(address, [{key: learning_rate}])],
         workloads=[find_workload(name)],

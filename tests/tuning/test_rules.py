@@ -16,6 +16,7 @@ from pacebench.errors import RulesError, UnknownNameError
 from tuning.rules import RULESETS, Rules, load_rules, rules_versions
 
 ALGOPERF = ("algoperf-0.5", "algoperf-0.6")
+WITHOUT_TEST_SET = {"finewebedu_lm", "gpt2_124m", "finewebedu_lm_mini"}
 BASE = {
     "criteo1tb",
     "fastmri",
@@ -71,16 +72,16 @@ def write_rules(folder: Path, text: str) -> Path:
 
 
 def test_the_shipped_versions_are_these() -> None:
-    assert rules_versions() == ["algoperf-0.5", "algoperf-0.6", "dev", "mini"]
+    assert rules_versions() == ["algoperf-0.5", "algoperf-0.6", "dev", "lm", "mini"]
 
 
-@pytest.mark.parametrize("version", ["algoperf-0.5", "algoperf-0.6", "dev", "mini"])
+@pytest.mark.parametrize("version", ["algoperf-0.5", "algoperf-0.6", "dev", "lm", "mini"])
 def test_every_shipped_version_gives_complete_trials(version: str) -> None:
     rules = load_rules(version)
     assert rules.version == version
     assert set(rules.base_workloads) | set(rules.held_out) <= set(rules.workloads)
     for name, limits in rules.workloads.items():
-        assert limits.test_target is not None, name
+        assert (limits.test_target is None) == (name in WITHOUT_TEST_SET), name
         assert limits.eval_period_seconds < limits.budget_seconds, name
         assert name.startswith(limits.variant_of or name)
         for ruleset in RULESETS:
@@ -174,6 +175,18 @@ def test_v05_and_v06_differ_in_how_a_trial_flows() -> None:
     both = "validation_and_test"
     assert [r.stop_at for r in (older, newer, dev)] == [both, both, "validation"]
     assert [r.matmul_precision for r in (older, newer, dev)] == ["default", "default", "highest"]
+
+
+def test_the_language_models_have_the_published_targets_and_step_hint() -> None:
+    # facts_text_graph_ctr.md, "Targets" and "Budgets and sizes"; 3.28 is the speedruns' target.
+    rules = load_rules("lm")
+    limits = rules.workload("finewebedu_lm")
+    assert (limits.metric, limits.larger_is_better) == ("ppl", False)
+    assert (limits.validation_target, limits.step_hint) == (22.2995, 72000)
+    assert (limits.budget_seconds, limits.eval_period_seconds) == (31967, 2571)
+    speedrun = rules.workload("gpt2_124m")
+    assert (speedrun.metric, speedrun.validation_target) == ("loss", 3.28)
+    assert rules.base_workloads == ("finewebedu_lm",)
 
 
 # Worked by hand: budget * factor * scale, and step hint * factor.
@@ -303,7 +316,7 @@ def test_a_missing_rules_file_is_named(tmp_path: Path) -> None:
         load_rules(tmp_path / "none.toml")
 
 
-@pytest.mark.parametrize("version", ["algoperf-0.5", "algoperf-0.6", "dev", "mini"])
+@pytest.mark.parametrize("version", ["algoperf-0.5", "algoperf-0.6", "dev", "lm", "mini"])
 def test_numbers_of_the_files_have_a_source_beside_them(version: str) -> None:
     lines = files("tuning.rules").joinpath(f"{version}.toml").read_text("utf-8").splitlines()
     tables = [i for i, line in enumerate(lines) if line.startswith("[workloads.")]
