@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import pickle
 import struct
@@ -10,6 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from workloads.librispeech import spoken
+from workloads.librispeech.prepare import prepare_set
+from workloads.librispeech.sets import SPOKEN
 
 
 def bands(n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -93,3 +98,38 @@ def write_scans(folder: Path, counts: tuple[int, int] = (3, 1), n_slices: int = 
                 file["kspace"] = kspace.astype(np.complex64)
                 file["reconstruction_esc"] = np.abs(images[:, 8:24, 2:18])
                 file.attrs["max"] = 1.0
+
+
+TINY_SPEECH = dataclasses.replace(
+    SPOKEN,
+    n_raw={"train-clean-100": 48, "dev-clean": 6, "test-clean": 6},
+    sizes={"train": 48, "validation": 6, "test": 6},
+    n_eval_train=6,
+    max_samples=9_000,
+    max_tokens=8,
+)
+"""Utterances of half a second, cut there where they are longer."""
+
+
+def write_speech(folder: Path, counts: tuple[int, int, int] = (48, 6, 6)) -> None:
+    """Write short utterances of MINI's language, one or two words of one voice, and prepare them.
+
+    `counts` are the utterances of training, validation and test.
+    """
+    import soundfile
+
+    names = ("train-clean-100", "dev-clean", "test-clean")
+    who = spoken.Voice(pitch=120.0, throat=1.0, letter_seconds=0.06, noise=0.05)
+    generator = np.random.default_rng(0)
+    words = spoken.vocabulary()[:4]
+    for speaker, (name, count) in enumerate(zip(names, counts, strict=True), start=1):
+        chapter = folder / "raw" / "LibriSpeech" / name / str(speaker) / "1"
+        chapter.mkdir(parents=True)
+        lines = []
+        for i in range(count):
+            text = words[int(generator.integers(4))]
+            samples = spoken.speak(text, who, generator)[: TINY_SPEECH.max_samples]
+            soundfile.write(chapter / f"{speaker}-1-{i:04d}.flac", samples, 16_000)
+            lines.append(f"{speaker}-1-{i:04d} {text}\n")
+        (chapter / f"{speaker}-1.trans.txt").write_text("".join(lines))
+    prepare_set(TINY_SPEECH, folder / "raw", folder, lambda what, done, total: None)

@@ -11,12 +11,20 @@ from typing import Any
 
 from pacebench.plugins import all_workloads, find_workload
 from pacebench.spec import FRAMEWORKS, Workload
-from tests.data_files import write_cifar, write_images, write_mnist, write_scans
+from tests.data_files import (
+    TINY_SPEECH,
+    write_cifar,
+    write_images,
+    write_mnist,
+    write_scans,
+    write_speech,
+)
 from tests.workloads.wmt_raw import write_tiny_mini
-from workloads import fastmri
+from workloads import fastmri, librispeech
 from workloads.fastmri import unet
 from workloads.fastmri.scans import PHANTOMS
 from workloads.imagenet import resnet, vit
+from workloads.librispeech import conformer, deepspeech
 from workloads.wmt import transformer
 
 
@@ -85,6 +93,29 @@ def tiny_fastmri() -> Workload:
     )
 
 
+def tiny_speech(name: str, family: Any, **sizes: Any) -> Workload:
+    """Give a MINI workload of librispeech with an even smaller model, on half seconds."""
+    sizes |= {"width": 8, "n_samples": TINY_SPEECH.max_samples, "spec_augment": None}
+    return dataclasses.replace(
+        tiny(name, family.layout_of, **sizes),
+        find_sizes=partial(librispeech.find_sizes, TINY_SPEECH),
+        open_sources=partial(librispeech.open_sources, TINY_SPEECH),
+        open_metric=partial(librispeech.open_metric, TINY_SPEECH),
+    )
+
+
+# The two convolutions and the dense layer that both speech models begin with, and the output.
+SPEECH_ENDS = (9 * 8 + 8) + (9 * 8 * 8 + 8) + (20 * 8 * 8 + 8) + (8 * 24 + 24)
+SPEECH_ROW = {
+    "write_data": write_speech,
+    "batch_size": 8,
+    "eval_batch_size": 4,
+    "eval_batch_sizes": (4, 5, 8),
+    "learning_rate": 1e-2,
+    "loss_metric": "train/ctc_loss",
+}
+
+
 def full_sized(algoperf_name: str) -> tuple[str, ...]:
     """Give the names of the full-sized workloads of a family."""
     names = all_workloads()
@@ -148,8 +179,32 @@ ROWS = [
         "n_parameters": 4096 + 3 * 1024 + 2 * 544 + 7 * 32,
         "write_data": write_tiny_mini,
         "batch_size": 16,
-        "eval_batch_size": 16,
+        "eval_batch_size": 20,
+        "eval_batch_sizes": (16, 24, 60),
         "learning_rate": 1e-2,
+    },
+    {
+        "workload": tiny_speech(
+            "librispeech_conformer_mini",
+            conformer,
+            n_blocks=1,
+            n_heads=2,
+            feed_forward_expansion=1,
+        ),
+        "covers": full_sized("librispeech_conformer"),
+        # two feed-forward modules of two dense layers, attention with its four scales, three dense
+        # layers and the depthwise convolution; seven norms
+        "n_parameters": SPEECH_ENDS + 4 * 72 + (4 * 72 + 4) + (3 * 72 + 40) + 7 * 16,
+        **SPEECH_ROW,
+    },
+    {
+        "workload": tiny_speech(
+            "librispeech_deepspeech_mini", deepspeech, n_recurrent_layers=1, n_feed_forward_layers=1
+        ),
+        "covers": full_sized("librispeech_deepspeech"),
+        # in two directions four gates of 8·4 + 4·4 + 4; a dense layer; three norms
+        "n_parameters": SPEECH_ENDS + 2 * 4 * 52 + 72 + 3 * 16,
+        **SPEECH_ROW,
     },
 ]
 CASES = [Case(framework=framework, **row) for row in ROWS for framework in FRAMEWORKS]

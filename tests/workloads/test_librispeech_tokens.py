@@ -47,6 +47,10 @@ def test_beginnings_and_ends_leave_nothing_behind(tokenizer: Tokenizer) -> None:
     assert "\u2047" in tokenizer.decode([[0]])[0]
 
 
+def test_tokens_beyond_the_last_piece_are_unknown(tokenizer: Tokenizer) -> None:
+    assert tokenizer.decode([[26], [1_023]]) == tokenizer.decode([[0]]) * 2
+
+
 def test_only_the_first_ten_million_characters_train(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tokens.MAX_TRAINING_CHARACTERS == 10_000_000  # facts_speech_dev.md, section 1.3
     monkeypatch.setattr(tokens, "MAX_TRAINING_CHARACTERS", 8)

@@ -17,7 +17,7 @@ from workloads.librispeech.prepare import disk_errors, is_set_whole, prepare_set
 from workloads.librispeech.raw import TREE
 from workloads.librispeech.sets import N_SPOKEN, SAMPLE_RATE, SPOKEN
 
-N_PER_SPEAKER = 20
+N_PER_SPEAKER = 10
 """Utterances; training, validation and test have no speaker in common."""
 
 

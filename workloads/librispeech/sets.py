@@ -89,7 +89,7 @@ SPOKEN = SpeechSet(
         "test": N_SPOKEN["test-clean"],
     },
     n_eval_train=200,
-    n_pieces=16,
+    n_pieces=24,
     tokenizer_subset="train-clean-100",
     max_characters=32,
     max_samples=24_000,

@@ -48,8 +48,12 @@ class Tokenizer:
         return [np.array([*ids, END], np.int32) for ids in found]
 
     def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
-        """Give the text of every row of tokens; beginnings and ends leave nothing behind."""
-        texts: list[str] = self._pieces.Decode([list(map(int, row)) for row in rows])
+        """Give the text of every row of tokens; beginnings and ends leave nothing behind.
+
+        A model may know more tokens than the tokenizer has pieces: those are unknown, as 0 is.
+        """
+        known = [[i if i < self.n_pieces else 0 for i in map(int, row)] for row in rows]
+        texts: list[str] = self._pieces.Decode(known)
         return texts
 
 
