@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from pacebench.seeds import Seed, example_seeds
 from pacebench.shards import N_SHARDS, ShardedSource, ShardStarts, shards_in_order, shards_of_rank
@@ -194,15 +194,23 @@ class ArraySource:
 def take_rows(array: NDArray[Any], indices_B: NDArray[np.int64]) -> NDArray[Any]:
     """Give the rows of `array` at `indices_B` (all below its length), as a new array.
 
-    It begins at a multiple of 64 bytes: what does not, jax copies once more on a CPU.
+    It is an `aligned_empty` one.
     """
-    shape = (len(indices_B), *array.shape[1:])
-    n_bytes = math.prod(shape) * array.itemsize
-    buffer = np.empty(n_bytes + ALIGNMENT_BYTES, np.uint8)
-    start = -buffer.ctypes.data % ALIGNMENT_BYTES
-    rows = buffer[start : start + n_bytes].view(array.dtype).reshape(shape)
+    rows = aligned_empty((len(indices_B), *array.shape[1:]), array.dtype)
     # With the default mode "raise", numpy would go through a buffer of its own.
     return array.take(indices_B, axis=0, out=rows, mode="clip")
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """Give an array to be filled, which begins at a multiple of 64 bytes.
+
+    What does not, jax copies once more on a CPU.
+    """
+    dtype = np.dtype(dtype)
+    n_bytes = math.prod(shape) * dtype.itemsize
+    buffer = np.empty(n_bytes + ALIGNMENT_BYTES, np.uint8)
+    start = -buffer.ctypes.data % ALIGNMENT_BYTES
+    return buffer[start : start + n_bytes].view(dtype).reshape(shape)
 
 
 def fixed_subset(size: int, count: int) -> NDArray[np.int64]:
