@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from pacebench.data import fixed_subset
+from pacebench.data import aligned_empty, fixed_subset
 from pacebench.spec import Batch, DataRequest, Metric, Source
 from workloads.librispeech import tokens
 from workloads.librispeech.files import Clips, find_clips, find_folder
@@ -41,7 +41,7 @@ class ClipSource:
         """Give inputs, (samples, paddings) [B, N] float32, and targets, (tokens [B, L] int32,
         paddings [B, L] float32); a padding is 1 where nothing is, else 0."""
         n_rows, (max_samples, max_tokens) = len(indices_B), self._shape
-        inputs = tuple(np.empty((n_rows, max_samples), np.float32) for _ in range(2))
+        inputs = tuple(aligned_empty((n_rows, max_samples), np.float32) for _ in range(2))
         clips = self._clips
 
         def fill(start: int) -> None:
