@@ -33,6 +33,7 @@ class PreparedFolder:
         self._fingerprint, known = _read_journal(self._journal)
         self._has_manifest = self.manifest.is_file()
         self._known = read_manifest(self.manifest) if self._has_manifest else known
+        self._before: set[str] = set()
         self._written: dict[str, Entry] = {}
 
     def is_whole(self, fingerprint: str | None) -> bool:
