@@ -80,9 +80,10 @@ def test_archives_and_files_unpacked_from_them_give_the_same(
     prepare(TINY, archives, data, quiet)
     wanted = contents(data / "wmt")
     plain = write_unpacked(tmp_path / "plain")
-    packed = plain / TINY.parts["train"][0].members[0]
-    packed.with_name(packed.name + ".gz").write_bytes(gzip.compress(packed.read_bytes()))
-    packed.unlink()
+    for part in (TINY.parts["train"][0], TINY.parts["test"][0]):  # lines, and segments
+        packed = plain / part.members[0]
+        packed.with_name(packed.name + ".gz").write_bytes(gzip.compress(packed.read_bytes()))
+        packed.unlink()
     flat = plain / TINY.parts["train"][1].members[0]
     assert flat.parent == plain  # Common Crawl's files lie in no folder
     prepare(TINY, plain, tmp_path / "again", quiet)

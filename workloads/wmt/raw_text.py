@@ -68,7 +68,7 @@ def unpack(files: Sequence[tuple[RawFile, Path]], report_position: PositionRepor
             _unpack_archive(path, {raw.member: place for raw, place in files}, report_position)
         else:
             with path.open("rb") as packed:
-                _write_lines(_opened(packed, path.suffix), files[0][1], path.suffix == ".sgm")
+                _write_lines(_opened(packed, path.suffix), files[0][1], ".sgm" in path.suffixes)
                 report_position(packed.tell())
 
 
