@@ -130,3 +130,17 @@ def test_without_an_end_the_best_live_sequence_is_given() -> None:
         return [math.log(p) for p in (0.08, 0.3, 1e-30, 0.5, 0.12)]
 
     assert found([endless], Decoding(beam_size=2, max_length=4)).tolist() == [[3, 3, 3]]
+
+
+@pytest.mark.parametrize("log_p", [math.nan, -math.inf])
+def test_a_model_that_has_diverged_writes_tokens_too(log_p: float) -> None:
+    decoding = Decoding(beam_size=2, max_length=5)
+
+    def advance(parents: NDArray[Any], tokens: NDArray[Any]) -> tuple[Any, Any]:
+        return np.full((3, 2, 4), log_p, np.float32), np.tile(
+            np.arange(4, dtype=np.int32), (3, 2, 1)
+        )
+
+    tokens = search(advance, 3, decoding)
+    assert tokens.shape == (3, 4)
+    assert set(tokens.flat) <= {0, 1, 2, 3}
