@@ -24,7 +24,7 @@ from tests.workloads.speech_both import (
     speech,
     torch_model,
 )
-from workloads.librispeech import conformer, deepspeech
+from workloads.librispeech import conformer, deepspeech, layers_flax, layers_torch
 from workloads.librispeech.shapes import positions
 
 NOTHING_DROPPED = replace(TRAIN, dropout_rate=0.0)
@@ -90,6 +90,29 @@ def test_an_example_of_padding_alone_disturbs_no_other(config: Any) -> None:
     assert (1 - paddings).sum(1).tolist() == [8, 6, 0]
     assert_close(logits[0], alone[0], "the longest")
     assert_close(logits[1, :6], alone[1, :6], "the other")
+
+
+@pytest.mark.parametrize("sides", [(7, 6), (6, 9)])
+@pytest.mark.parametrize("n_channels", [1, layers_flax.MANY_CHANNELS])
+def test_a_subsampling_convolution_is_the_same_in_both_frameworks(
+    n_channels: int, sides: tuple[int, int]
+) -> None:
+    generator = np.random.default_rng(0)
+    x_BFMC = generator.normal(size=(2, *sides, n_channels)).astype(np.float32)
+    paddings_BF = (np.arange(sides[0]) >= np.array([[sides[0]], [3]])).astype(np.float32)
+    layer = layers_torch.Conv2dSubsampling(n_channels, 4, 2, "tanh")
+    layer.bias.data = torch.tensor([0.1, 0.2, 0.3, 0.4])
+    found, paddings = layer(
+        torch.from_numpy(x_BFMC).permute(0, 3, 1, 2), torch.from_numpy(paddings_BF)
+    )
+    kernel = layer.weight.detach().permute(2, 3, 1, 0).numpy()
+    variables = {"params": {"kernel": kernel, "bias": layer.bias.detach().numpy()}}
+    flax_layer = layers_flax.Conv2dSubsampling(4, 2, "tanh")
+    wanted, wanted_paddings = flax_layer.apply(variables, x_BFMC, paddings_BF)
+    np.testing.assert_allclose(found.detach().permute(0, 2, 3, 1).numpy(), wanted, atol=1e-5)
+    assert paddings.tolist() == wanted_paddings.tolist()
+    assert not np.asarray(wanted)[1, 2:].any()  # frames 0 and 2 of the second example are left
+    assert np.abs(np.asarray(wanted)[1, :2]).min() > 0
 
 
 def test_an_lstm_is_its_definition_in_both_directions() -> None:
