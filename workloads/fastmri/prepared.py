@@ -109,17 +109,22 @@ class PreparedFolder:
 
 
 def write_prepared(volume: Volume, path: Path) -> None:
-    """Write a volume in hybrid space, each array in one piece; raises DataError."""
+    """Write a volume in hybrid space, each array in one piece; raises DataError and OSError."""
     import h5py
 
     n_slices, n_side = volume.n_slices, volume.n_side
-    with opened(volume.path) as source, h5py.File(path, "w") as file:
-        hybrid = file.create_dataset(HYBRID, (n_slices, n_side, volume.width), "complex64")
-        target = file.create_dataset(TARGET, (n_slices, n_side, n_side), "float32")
-        for index in range(n_slices):
-            hybrid[index], target[index] = read_slice(volume, index)
-        for name, value in source.attrs.items():
-            file.attrs[name] = value
+    with opened(volume.path) as source:
+        attributes = dict(source.attrs)
+    try:
+        with h5py.File(path, "w") as file:
+            hybrid = file.create_dataset(HYBRID, (n_slices, n_side, volume.width), "complex64")
+            target = file.create_dataset(TARGET, (n_slices, n_side, n_side), "float32")
+            for index in range(n_slices):
+                hybrid[index], target[index] = read_slice(volume, index)
+            for name, value in attributes.items():
+                file.attrs[name] = value
+    except RuntimeError as error:  # how h5py says at closing that a disk is full
+        raise OSError(f"{path}: {error}") from error
 
 
 def _crc32(path: Path) -> int:
