@@ -53,6 +53,22 @@ def test_the_same_files_are_written_every_time_and_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_few")
+def test_a_set_of_another_size_or_with_lost_files_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mini.write_mini(tmp_path, quiet)
+    whole = contents(tmp_path / SPOKEN.folder)
+    (tmp_path / SPOKEN.folder / "dev-clean.int16").unlink()
+    mini.write_mini(tmp_path, quiet)
+    assert contents(tmp_path / SPOKEN.folder) == whole
+    more = {**FEW, "dev-clean": 6}
+    monkeypatch.setattr(mini, "N_SPOKEN", more)
+    monkeypatch.setattr(mini, "SPOKEN", replace(FEW_SPOKEN, n_raw=more))
+    mini.write_mini(tmp_path, quiet)
+    assert (tmp_path / SPOKEN.folder / "dev-clean.tsv").read_text().count("\n") == 7
+
+
+@pytest.mark.usefixtures("_few")
 def test_every_utterance_has_frames_enough_for_its_tokens(tmp_path: Path) -> None:
     mini.write_mini(tmp_path, quiet)
     for clips in find_clips(FEW_SPOKEN, DataRequest(data_dir=tmp_path)).values():

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pacebench.spec import Report
+from pacebench.errors import DataError
+from pacebench.spec import DataRequest, Report
 from workloads.librispeech import spoken
-from workloads.librispeech.prepare import disk_errors, is_set_whole, prepare_set
+from workloads.librispeech.files import find_sizes
+from workloads.librispeech.prepare import disk_errors, prepare_set
 from workloads.librispeech.raw import TREE
 from workloads.librispeech.sets import N_SPOKEN, SAMPLE_RATE, SPOKEN
 
@@ -26,14 +28,22 @@ def write_mini(data_dir: Path, report: Report) -> None:
 
     Raises DataError. A set that is there and whole is kept.
     """
-    folder = data_dir / SPOKEN.folder
-    if is_set_whole(SPOKEN, folder):
+    if _is_there(data_dir):
         return
+    folder = data_dir / SPOKEN.folder
     with disk_errors():
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".flac-") as raw_dir:
             write_tree(Path(raw_dir), report)
             prepare_set(SPOKEN, Path(raw_dir), data_dir, report)
+
+
+def _is_there(data_dir: Path) -> bool:
+    try:
+        find_sizes(SPOKEN, DataRequest(data_dir=data_dir))
+    except DataError:  # nothing, a part, or what an earlier version wrote
+        return False
+    return True
 
 
 def write_tree(raw_dir: Path, report: Report) -> None:

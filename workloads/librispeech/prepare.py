@@ -101,12 +101,6 @@ def prepare_set(speech: SpeechSet, raw_dir: Path, data_dir: Path, report: Report
         tokenize_set(speech, folder, lambda what: progress.tell(what, 0))
 
 
-def is_set_whole(speech: SpeechSet, folder: Path) -> bool:
-    """Whether all subsets with their tokens are there."""
-    subsets = [SubsetFiles(folder, name) for name in speech.all_subsets]
-    return all(files.is_whole(None) and files.tokens.is_file() for files in subsets)
-
-
 def _due(speech: SpeechSet, raw_dir: Path, folder: Path) -> list[tuple[SubsetFiles, RawSubset]]:
     """Give the subsets still to write; raises DataError if a split would stay empty."""
     due, missing = [], []
