@@ -32,7 +32,7 @@ from workloads.lm.tokens import (
 from workloads.lm.writing import write_all
 
 RAW_FILES = (VOCABULARY_FILES[0], MERGES_FILES[0], *(f"*{suffix}" for suffix in READERS))
-STATE_FOLDER = ".prepare"
+STATE_FOLDER, IDENTITY_FILE = ".prepare", "identity"
 # English text in GPT-2's tokens (4.4 to 4.7 bytes each on the texts tried), on the safe side.
 BYTES_PER_TOKEN = 4.0
 _ENDS_BYTES = 1 << 20
@@ -61,8 +61,9 @@ def needed_bytes(corpus: Corpus, raw_dir: Path, data_dir: Path) -> int:
         _check_raw(corpus, raw, raw_dir)
         # Two bytes a token, in the order of the raw files and again shuffled.
         n_bytes = int(4 * sum(text_bytes(path) for path in raw) / BYTES_PER_TOKEN)
-        there = sum(p.stat().st_size for p in _own_files(folder) if p.is_file())
-        return max(0, n_bytes - there)
+        if _is_begun(folder, _identity(corpus, raw, raw_dir)):
+            n_bytes -= sum(path.stat().st_size for path in _own_files(folder))
+        return max(0, n_bytes)
 
 
 def prepare(corpus: Corpus, raw_dir: Path, data_dir: Path, report: Report) -> None:
@@ -166,11 +167,15 @@ def _identity(corpus: Corpus, raw: list[Path], raw_dir: Path) -> str:
 
 def _begin(folder: Path, identity: str) -> None:
     """Start, or go on where an earlier run of the same raw data and settings was interrupted."""
-    note = folder / STATE_FOLDER / "identity"
-    if not note.is_file() or note.read_text(encoding="utf-8") != identity:
+    if not _is_begun(folder, identity):
         for path in _own_files(folder):
             path.unlink()
-        note.write_text(identity, encoding="utf-8")
+        (folder / STATE_FOLDER / IDENTITY_FILE).write_text(identity, encoding="utf-8")
+
+
+def _is_begun(folder: Path, identity: str) -> bool:
+    note = folder / STATE_FOLDER / IDENTITY_FILE
+    return note.is_file() and note.read_text(encoding="utf-8") == identity
 
 
 def _own_files(folder: Path) -> list[Path]:
