@@ -11,7 +11,9 @@ from pathlib import Path
 
 import regex
 
-from workloads.lm.corpus import FINEWEB_EDU, Corpus
+from workloads.lm import mini
+from workloads.lm.corpus import FINEWEB_EDU, MINI, Corpus
+from workloads.lm.prepare import prepare
 
 # Radford et al. 2019, encoder.py, as published there.
 GPT2_PATTERN = regex.compile(
@@ -145,3 +147,10 @@ def write_raw(folder: Path, corpus: Corpus = TINY, n_texts: int = 60) -> list[st
     write_plain(folder / "c.txt", texts[2 * third :])
     plain = [text + "\n" for text in texts[2 * third :]]  # a line ends in its line break
     return [*texts[: 2 * third], *plain]
+
+
+def write_cycles(folder: Path) -> None:
+    """Write finewebedu_lm_mini's data of texts that go round and round four words."""
+    raw = folder / MINI.folder / "raw"
+    mini.write_raw(raw, [" ba ce di fo" * 15] * 100)
+    prepare(MINI, raw, folder, lambda *_: None)

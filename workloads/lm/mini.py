@@ -22,14 +22,14 @@ N_TEXTS = 17_720  # 90% of them hold the 650,000 tokens of the training windows
 def write_mini(data_dir: Path, report: Report) -> None:
     """Write `data_dir`/finewebedu_lm_mini, the same every time: text, vocabulary and tokens."""
     raw = data_dir / MINI.folder / RAW_FOLDER
-    write_raw(raw, N_TEXTS)
+    write_raw(raw, draw_texts(N_TEXTS))
     prepare(MINI, raw, data_dir, report)
 
 
-def write_raw(raw: Path, n_texts: int) -> None:
-    """Write the raw files; those that are there and right stay."""
+def write_raw(raw: Path, texts: list[str]) -> None:
+    """Write texts of the grammar's words as raw files; those that are there and right stay."""
     vocabulary, merges = _vocabulary()
-    lines = (json.dumps({"id": i, "text": t}) for i, t in enumerate(draw_texts(n_texts)))
+    lines = (json.dumps({"id": i, "text": t}) for i, t in enumerate(texts))
     contents = {
         "texts.jsonl": "\n".join([*lines, ""]),
         "vocab.json": json.dumps(vocabulary),
