@@ -46,7 +46,7 @@ def plan_of(
     address, key = ADAM[framework]
     versions = (load_rules(version) for version in ("dev", "mini", "algoperf-0.5", "lm"))
     request = StudyRequest(
-        submissions=[find_submission(address, [{key: learning_rate}])],
+        submissions=[find_submission(address, [{key: learning_rate, "schedule": "none"}])],
         workloads=[find_workload(name)],
         rules=next(rules for rules in versions if name in rules.workloads),
         ruleset="external",

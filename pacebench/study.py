@@ -54,6 +54,8 @@ class StudyRequest:
     """By workload: what else makes its trials deviate from the published rules, in words."""
     max_steps: int | None = None
     clock: str = "seconds"
+    schedule: str | None = None
+    """Of library classes whose search space has none: a name of `pacebench.schedules`."""
     checkpoint_period_seconds: float = 600.0
     wall_limit_seconds: float | None = None
 
@@ -116,6 +118,8 @@ def _draw(
     n_asked = request.rules.trials_per_study(request.ruleset)
     n_trials = n_asked if request.trials is None else request.trials
     points = _points(request, submission, n_studies, n_trials)
+    if request.schedule is not None and submission.style == "library":
+        points = [[{"schedule": request.schedule, **p} for p in study] for study in points]
     shared = _shared_fields(request, submission, workload, sizes)
     deviations = _deviations(request, workload, sizes, (n_studies, n_trials))
     for study, trials in enumerate(points):

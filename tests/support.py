@@ -58,7 +58,7 @@ PLAN = TrialPlan(
     trial=1,
     n_studies=1,
     n_trials=1,
-    hyperparameters={"lr": 1e-3},
+    hyperparameters={"lr": 1e-3, "schedule": "none"},
     seed=0,
     batch_size=64,
     eval_batch_size=512,
@@ -84,7 +84,7 @@ def library_plan(framework: str, learning_rate: float = 1e-3, **changes: Any) ->
         PLAN,
         framework=framework,
         address=address,
-        hyperparameters={name: learning_rate},
+        hyperparameters={name: learning_rate, "schedule": "none"},
         **changes,
     )
 

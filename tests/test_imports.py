@@ -68,7 +68,7 @@ ALLOWED = {
         "pacebench.shards",
         "pacebench.backends.layers",
     ),
-    "submissions": ("pacebench.spec",),
+    "submissions": ("pacebench.spec", "pacebench.schedules"),
     "tuning": (*CORE, "tuning"),
     "scoring": (
         *CORE,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
+from pacebench import schedules
 from pacebench.errors import SubmissionError, unknown_name
 from pacebench.plan import TrialPlan
 from pacebench.seeds import Seed
@@ -22,6 +23,8 @@ from pacebench.spec import (
 
 RESERVED_HYPERPARAMETERS = ("dropout_rate", "label_smoothing", "grad_clip")
 """Applied by the backend for level-1 submissions, never handed to a library's optimizer."""
+SCHEDULE_HYPERPARAMETERS = ("schedule", "warmup_factor")
+"""Applied by the backend for a library's optimizer (`pacebench.schedules`)."""
 RUN_AHEAD_STEPS = 4
 """Steps that may be queued on the device before the loop waits for the oldest; jax, which looks at
 the queue once in so many steps, may queue twice as many."""
@@ -306,4 +309,14 @@ def parameter_view(
 
 def library_hyperparameters(hparams: Mapping[str, Any]) -> dict[str, Any]:
     """Give the hyperparameters that a library's optimizer receives: all but the reserved ones."""
-    return {k: v for k, v in hparams.items() if k not in RESERVED_HYPERPARAMETERS}
+    reserved = (*RESERVED_HYPERPARAMETERS, *SCHEDULE_HYPERPARAMETERS)
+    return {k: v for k, v in hparams.items() if k not in reserved}
+
+
+def library_schedule(hparams: Mapping[str, Any], step_hint: int, default: str) -> Any:
+    """Give the factors of a library optimizer's learning rate; raises UnknownNameError."""
+    return schedules.table(
+        hparams.get("schedule", default),
+        step_hint,
+        hparams.get("warmup_factor", schedules.WARMUP_FACTOR),
+    )

@@ -9,8 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from optax.contrib import ScheduleFreeState, schedule_free_eval_params
 
-from pacebench.backends.base import Algorithm, Run, library_hyperparameters
+from pacebench import schedules
+from pacebench.backends.base import Algorithm, Run, library_hyperparameters, library_schedule
 from pacebench.errors import SubmissionError
 from pacebench.spec import Batch
 
@@ -20,7 +22,8 @@ GRAD_NORM_EPSILON = 1e-6  # AlgoPerf v0.6 baselines: clip / (norm + 1e-6), at mo
 def standard_algorithm(make: Callable[..., Any], where: str) -> Algorithm:
     """Give the level-2 algorithm of `make(params, hparams, run)` -> GradientTransformation.
 
-    Raises SubmissionError if it returns anything else.
+    Where the transformation is schedule-free, its average is evaluated. Raises SubmissionError if
+    it returns anything else.
     """
 
     def init(run: Run) -> dict[str, Any]:
@@ -32,14 +35,24 @@ def standard_algorithm(make: Callable[..., Any], where: str) -> Algorithm:
             )
         return _initial_state(run, optax.with_extra_args_support(optimizer))
 
-    return Algorithm(init=init, step=_step)
+    return Algorithm(init=init, step=_step, prepare_eval=_prepare_eval)
 
 
 def library_algorithm(make_optimizer: Callable[..., Any], where: str) -> Algorithm:
-    """Give the algorithm of a library's function, called with the hyperparameters."""
+    """Give the algorithm of a library's function, called with the hyperparameters.
 
-    def make(_parameters: Any, hparams: Any, _run: Run) -> Any:
-        return make_optimizer(**library_hyperparameters(hparams))
+    A `learning_rate` follows the hyperparameter `schedule`, by default a cosine, or none where the
+    transformation averages iterates instead (optax.contrib's schedule-free ones).
+    """
+
+    def make(_parameters: Any, hparams: Any, run: Run) -> Any:
+        values = library_hyperparameters(hparams)
+        default = schedules.NONE if "schedule_free" in where else schedules.DEFAULT
+        factors = library_schedule(hparams, run.step_hint, default)
+        if len(factors) > 1 and "learning_rate" in values:
+            peak = values["learning_rate"]
+            values["learning_rate"] = lambda count: peak * jnp.asarray(factors)[count]
+        return make_optimizer(**values)
 
     return standard_algorithm(make, where)
 
@@ -73,20 +86,38 @@ def _initial_state(run: Run, optimizer: optax.GradientTransformationExtraArgs) -
         return optax.apply_updates(params, updates), new_model_state, inner
 
     params = jax.tree.map(jnp.copy, run.params)
+    opened = jax.jit(optimizer.init)(params)
+    # Schedule-free methods take gradients elsewhere than where they are evaluated.
+    is_averaged = isinstance(opened, ScheduleFreeState)
     return {
         "params": params,
+        **({"trained": params} if is_averaged else {}),
         "model_state": jax.tree.map(jnp.copy, run.model_state),
-        "optimizer": jax.jit(optimizer.init)(params),
+        "optimizer": opened,
         "update": jax.jit(update, donate_argnums=(0, 1, 2)),
     }
 
 
 def _step(run: Run, state: dict[str, Any], batches: Iterator[Batch]) -> dict[str, Any]:
+    trained = "trained" if "trained" in state else "params"
     params, model_state, inner = state["update"](
-        state["params"],
+        state[trained],
         state["model_state"],
         state["optimizer"],
         next(batches),
         np.uint32(run.step),
     )
-    return {**state, "params": params, "model_state": model_state, "optimizer": inner}
+    changed = {"params": params, trained: params, "model_state": model_state}
+    return {**state, **changed, "optimizer": inner}
+
+
+def _prepare_eval(_run: Run, state: dict[str, Any]) -> dict[str, Any]:
+    """Put the average in the place of the parameters, where the optimizer is schedule-free."""
+    if "trained" not in state:
+        return state
+    return {**state, "params": _average(state["optimizer"], state["trained"])}
+
+
+@jax.jit
+def _average(optimizer: Any, trained: Any) -> Any:
+    return schedule_free_eval_params(optimizer, trained)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from pacebench.backends.base import Algorithm, Run, library_hyperparameters
+from pacebench import schedules
+from pacebench.backends.base import Algorithm, Run, library_hyperparameters, library_schedule
 from pacebench.backends.ranks_torch import sum_in_place
 from pacebench.errors import SubmissionError
 from pacebench.spec import Batch
@@ -16,11 +17,28 @@ from pacebench.spec import Batch
 GRAD_NORM_EPSILON = 1e-6  # AlgoPerf v0.6 baselines: clip / (norm + 1e-6), at most 1
 
 
+@runtime_checkable
+class HasModes(Protocol):
+    """An optimizer that evaluates other parameters than it trains, as the schedulefree library's.
+
+    It averages iterates instead of decaying its learning rate.
+    """
+
+    def train(self) -> None:
+        """Put the parameters in place at which gradients are taken."""
+        ...
+
+    def eval(self) -> None:
+        """Put the parameters in place that are evaluated."""
+        ...
+
+
 def standard_algorithm(make: Callable[..., Any], where: str) -> Algorithm:
     """Give the level-2 algorithm of `make(params, hparams, run)`.
 
     `make` returns a torch Optimizer, or a pair of an Optimizer and an LRScheduler that is stepped
-    after every step. Raises SubmissionError if it returns anything else.
+    after every step. An optimizer with modes is switched for evaluations. Raises SubmissionError
+    if it returns anything else.
     """
 
     def init(run: Run) -> dict[str, Any]:
@@ -37,14 +55,23 @@ def standard_algorithm(make: Callable[..., Any], where: str) -> Algorithm:
             )
         return {"optimizer": pair[0], "scheduler": pair[1]}
 
-    return Algorithm(init=init, step=_step)
+    return Algorithm(init=init, step=_step, prepare_eval=_prepare_eval)
 
 
 def library_algorithm(optimizer_class: Callable[..., Any], where: str) -> Algorithm:
-    """Give the algorithm of a library's optimizer class, called with the hyperparameters."""
+    """Give the algorithm of a library's optimizer class, called with the hyperparameters.
+
+    Its learning rate follows the hyperparameter `schedule`, by default a cosine, or none where the
+    optimizer averages instead.
+    """
 
     def make(_parameters: Any, hparams: Any, run: Run) -> Any:
-        return optimizer_class(run.params.values(), **library_hyperparameters(hparams))
+        optimizer = optimizer_class(run.params.values(), **library_hyperparameters(hparams))
+        default = schedules.NONE if isinstance(optimizer, HasModes) else schedules.DEFAULT
+        factors = library_schedule(hparams, run.step_hint, default)
+        if len(factors) == 1:
+            return optimizer
+        return optimizer, LambdaLR(optimizer, lambda step: schedules.at(factors, step))
 
     return standard_algorithm(make, where)
 
@@ -52,6 +79,8 @@ def library_algorithm(optimizer_class: Callable[..., Any], where: str) -> Algori
 def _step(run: Run, state: dict[str, Any], batches: Iterator[Batch]) -> dict[str, Any]:
     batch = next(batches)
     optimizer, scheduler = state["optimizer"], state["scheduler"]
+    if isinstance(optimizer, HasModes):
+        optimizer.train()
     optimizer.zero_grad(set_to_none=True)
     outputs = run.forward(batch, dropout_rate=run.hparams.get("dropout_rate"))
     loss = run.loss(outputs, batch, label_smoothing=run.hparams.get("label_smoothing", 0.0))
@@ -64,6 +93,12 @@ def _step(run: Run, state: dict[str, Any], batches: Iterator[Batch]) -> dict[str
     optimizer.step()
     if scheduler is not None:
         scheduler.step()
+    return state
+
+
+def _prepare_eval(_run: Run, state: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(state["optimizer"], HasModes):
+        state["optimizer"].eval()
     return state
 
 

@@ -65,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--wall-limit", type=float, metavar="SECONDS", help="end a trial as hung after this"
     )
+    how.add_argument(
+        "--schedule",
+        metavar="NAME",
+        help="learning rate of library classes: constant, linear, cosine (the default), wsd, "
+        "cyclic, growing or none; all but none after a warmup",
+    )
     less = parser.add_argument_group("for a try (the score then says that it is not a full score)")
     less.add_argument("--studies", type=int, metavar="N")
     less.add_argument("--trials", type=int, metavar="N")
@@ -106,8 +112,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _request(args: argparse.Namespace) -> StudyRequest:
     """Turn the options into a request; raises our errors for what cannot be."""
-    from pacebench.errors import PlanError
+    from pacebench.errors import PlanError, unknown_name
     from pacebench.plugins import find_submission, find_workload, workloads_in_suite
+    from pacebench.schedules import NAMES as SCHEDULES
     from pacebench.spec import DataRequest
     from pacebench.study import StudyRequest
     from tuning.rules import load_rules, rules_versions
@@ -119,6 +126,8 @@ def _request(args: argparse.Namespace) -> StudyRequest:
             raise PlanError(f"--{name.replace('_', '-')} must be more than 0, not {value}")
     if not args.workload and not args.suite:
         raise PlanError("name what to run on: --workload NAME or --suite dev")
+    if args.schedule is not None and args.schedule not in SCHEDULES:
+        raise unknown_name("schedule", args.schedule, SCHEDULES)
     workloads = [find_workload(name) for name in dict.fromkeys(args.workload or [])]
     in_suite = workloads_in_suite(args.suite) if args.suite else []
     workloads += [w for w in in_suite if w not in workloads]
@@ -147,6 +156,7 @@ def _request(args: argparse.Namespace) -> StudyRequest:
         remarks=remarks,
         max_steps=args.max_steps,
         clock=args.clock,
+        schedule=args.schedule,
         checkpoint_period_seconds=args.checkpoint_period,
         wall_limit_seconds=args.wall_limit,
     )

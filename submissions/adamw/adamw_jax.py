@@ -1,19 +1,16 @@
 """AdamW (Loshchilov and Hutter 2019) with linear warmup and cosine decay, in optax."""
 
+import jax.numpy as jnp
 import optax
+
+from pacebench.schedules import table
 
 
 def make(parameters, hparams, run):  # noqa: ARG001 (optax sees the parameters itself)
     """Give the transformation; its schedule ends at the step hint."""
-    n_warmup = max(1, round(hparams.warmup_factor * run.step_hint))
-    schedule = optax.warmup_cosine_decay_schedule(
-        init_value=hparams.learning_rate / n_warmup,
-        peak_value=hparams.learning_rate,
-        warmup_steps=n_warmup,
-        decay_steps=run.step_hint,
-    )
+    factors = table("cosine", run.step_hint, hparams.warmup_factor)
     return optax.adamw(
-        schedule,
+        lambda count: hparams.learning_rate * jnp.asarray(factors)[count],
         b1=1 - hparams.one_minus_beta1,
         weight_decay=hparams.weight_decay,
     )

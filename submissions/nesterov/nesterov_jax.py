@@ -1,20 +1,19 @@
 """SGD with Nesterov momentum (Sutskever et al. 2013), warmup and linear decay, in optax."""
 
+import jax.numpy as jnp
 import optax
+
+from pacebench.schedules import table
 
 
 def make(parameters, hparams, run):  # noqa: ARG001 (optax sees the parameters itself)
     """Give the transformation; its schedule ends at the step hint."""
-    n_warmup = max(1, round(hparams.warmup_factor * run.step_hint))
-    rate = hparams.learning_rate
-    schedule = optax.join_schedules(
-        [
-            optax.linear_schedule(rate / n_warmup, rate, n_warmup),
-            optax.linear_schedule(rate, 0.0, max(1, run.step_hint - n_warmup)),
-        ],
-        [n_warmup],
-    )
+    factors = table("linear", run.step_hint, hparams.warmup_factor)
     return optax.chain(
         optax.add_decayed_weights(hparams.weight_decay),
-        optax.sgd(schedule, momentum=1 - hparams.one_minus_momentum, nesterov=True),
+        optax.sgd(
+            lambda count: hparams.learning_rate * jnp.asarray(factors)[count],
+            momentum=1 - hparams.one_minus_momentum,
+            nesterov=True,
+        ),
     )

@@ -2,6 +2,8 @@
 
 import torch
 
+from pacebench.schedules import at, table
+
 
 def make(parameters, hparams, run):
     """Give the optimizer and its schedule, which ends at the step hint."""
@@ -12,11 +14,5 @@ def make(parameters, hparams, run):
         weight_decay=hparams.weight_decay,
         nesterov=True,
     )
-    n_warmup = max(1, round(hparams.warmup_factor * run.step_hint))
-
-    def factor(step: int) -> float:
-        if step < n_warmup:
-            return (step + 1) / n_warmup
-        return max(0.0, (run.step_hint - step) / max(1, run.step_hint - n_warmup))
-
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    factors = table("linear", run.step_hint, hparams.warmup_factor)
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: at(factors, step))

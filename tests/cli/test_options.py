@@ -22,7 +22,7 @@ OPTIONS = {
         "submissions",
         *("--workload", "--suite", "--rules", "--ruleset", "--space", "--seed"),
         *("--out", "--data-dir", "--jobs", "--device", "--devices", "--compile", "--clock"),
-        *("--checkpoint-period", "--wall-limit"),
+        *("--checkpoint-period", "--wall-limit", "--schedule"),
         *("--studies", "--trials", "--budget-scale", "--max-steps", "--allow-partial-data"),
         "--plan-only",
     ],
