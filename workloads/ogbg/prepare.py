@@ -1,0 +1,318 @@
+"""Prepares ogbg: from OGB's csv tables to arrays; `workloads.ogbg.files` says what is written.
+
+Arrays are written aside, in <folder>/.prepare, and kept there when they are whole, so that an
+interrupted run goes on; at the end they move into place.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pacebench.errors import DataError
+from pacebench.spec import Report
+from workloads.ogbg import raw as tables
+from workloads.ogbg.files import ARRAYS, FORMAT, MANIFEST, MISSING, crc_of, read_manifest
+from workloads.ogbg.molecules import (
+    ARCHIVE,
+    ARCHIVE_BYTES,
+    ARCHIVE_SHA256,
+    PCBA,
+    SPLITS,
+    MoleculeSet,
+)
+from workloads.ogbg.raw import Raw, find_raw, read_column, read_table, whole_numbers
+
+STATE_FOLDER = ".prepare"
+# What one atom, one bond and one molecule (without its labels) need.
+ATOM_BYTES, BOND_BYTES, MOLECULE_BYTES = 9, 4 + 3, 8 + 4
+MAX_ATOMS = 1 << 16  # an edge's end is a uint16
+
+_log = logging.getLogger(__name__)
+
+Convert = Callable[[NDArray[np.float32], str, int], NDArray[Any]]
+"""convert(values, name of the table, number of the first line) -> checked values."""
+
+
+def prepare_pcba(raw_dir: Path, data_dir: Path, report: Report) -> None:
+    """Write `data_dir`/ogbg from the published archive; raises DataError."""
+    prepare(PCBA, raw_dir, data_dir, report)
+
+
+def needed_bytes_pcba(raw_dir: Path, data_dir: Path) -> int:
+    """Give how many bytes `prepare_pcba` will still write; raises DataError."""
+    folder = data_dir / PCBA.folder
+    with _disk_errors(PCBA):
+        raw = find_raw(raw_dir)
+        if _is_whole(folder, raw):
+            return 0
+        raw = raw or _nothing(PCBA, raw_dir)
+        atoms_N, bonds_N = read_column(raw, tables.N_NODES), read_column(raw, tables.N_EDGES)
+        total = int(atoms_N.sum()) * ATOM_BYTES + int(bonds_N.sum()) * BOND_BYTES
+        total += len(atoms_N) * (PCBA.n_labels + MOLECULE_BYTES)
+        there = sum(p.stat().st_size for p in (folder / STATE_FOLDER).glob("*.npy"))
+        return max(0, total - there)
+
+
+def prepare(molecules: MoleculeSet, raw_dir: Path, data_dir: Path, report: Report) -> None:
+    """Write the arrays of a set. What is there and whole is kept. Raises DataError."""
+    folder = data_dir / molecules.folder
+    state = folder / STATE_FOLDER
+    with _disk_errors(molecules):
+        raw = find_raw(raw_dir)
+        if _is_whole(folder, raw, report):
+            shutil.rmtree(state, ignore_errors=True)
+            return
+        raw = raw or _nothing(molecules, raw_dir)
+        with _locked(state):
+            _begin(state, raw.fingerprint)
+            _check_sum(raw, state, report)
+            _Writer(molecules, raw, folder, report).write()
+        shutil.rmtree(state)
+
+
+class _Writer:
+    """Writes all arrays of one set."""
+
+    def __init__(self, molecules: MoleculeSet, raw: Raw, folder: Path, report: Report) -> None:
+        self._molecules = molecules
+        self._raw = raw
+        self._folder = folder
+        self._state = folder / STATE_FOLDER
+        self._report = report
+        self._done_bytes = 0
+
+    def write(self) -> None:
+        """Write the arrays, move them into place, and write the manifest."""
+        sizes_N2 = self._sizes()
+        n_atoms, n_bonds = sizes_N2.sum(axis=0).tolist()
+        splits = tables.check_splits(self._raw, len(sizes_N2))
+        self._save("sizes", sizes_N2.astype(np.int32))
+        for split in SPLITS:
+            self._save(split, splits[split].astype(np.int32))
+        self._convert("node_features", tables.NODES, (n_atoms, 9), np.uint8, _bytes)
+        self._convert("edges", tables.EDGES, (n_bonds, 2), np.uint16, _Ends(sizes_N2))
+        self._convert("edge_features", tables.EDGE_FEATURES, (n_bonds, 3), np.uint8, _bytes)
+        shape = (len(sizes_N2), self._molecules.n_labels)
+        self._convert("labels", tables.LABELS, shape, np.int8, _labels)
+        self._finish(sizes_N2, splits)
+
+    def _sizes(self) -> NDArray[np.int64]:
+        """Give atoms and bonds of every molecule."""
+        columns = []
+        for table in (tables.N_NODES, tables.N_EDGES):
+            columns.append(read_column(self._raw, table))
+        names = [self._raw.name_of(t) for t in (tables.N_NODES, tables.N_EDGES)]
+        if len(columns[0]) != len(columns[1]):
+            raise DataError(
+                f"{names[0]} has {len(columns[0]):,} lines, {names[1]} has {len(columns[1]):,}"
+            )
+        is_wrong = (columns[0] < 1) | (columns[0] >= MAX_ATOMS)
+        if is_wrong.any():
+            line = int(is_wrong.argmax())
+            raise DataError(
+                f"line {line + 1:,} of {names[0]}: a molecule of {columns[0][line]:,} atoms; 1 to "
+                f"{MAX_ATOMS - 1:,} are possible"
+            )
+        return np.stack(columns, axis=1)
+
+    def _convert(
+        self, name: str, table: str, shape: tuple[int, int], dtype: Any, convert: Convert
+    ) -> None:
+        """Write a table as an array, unless that was done before."""
+        place, where = self._state / f"{name}.npy", self._raw.name_of(table)
+        if not place.is_file():
+            aside = place.with_suffix(".part")
+            array = np.lib.format.open_memmap(aside, mode="w+", dtype=dtype, shape=shape)
+            n_rows = 0
+            for line, values in read_table(self._raw, table, shape[1], partial(self._tell, table)):
+                n_rows = line - 1 + len(values)
+                if n_rows > shape[0]:
+                    break
+                array[line - 1 : n_rows] = convert(values, where, line)
+            if n_rows != shape[0]:
+                more = "more" if n_rows > shape[0] else f"{n_rows:,}"
+                raise DataError(
+                    f"{where} has {more} lines, not the {shape[0]:,} that the other tables ask for"
+                )
+            array.flush()
+            aside.replace(place)
+        self._done_bytes += self._raw.sizes[table]
+
+    def _tell(self, table: str, position: int) -> None:
+        total = sum(self._raw.sizes.values())
+        self._report(table.rpartition("/")[2], min(self._done_bytes + position, total), total)
+
+    def _save(self, name: str, array: NDArray[Any]) -> None:
+        np.save(self._state / f"{name}.npy", array)
+
+    def _finish(self, sizes_N2: NDArray[np.int64], splits: dict[str, NDArray[np.int64]]) -> None:
+        (self._folder / MANIFEST).unlink(missing_ok=True)
+        files = {}
+        for name in (f"{stem}.npy" for stem in (*ARRAYS, *SPLITS)):
+            path = self._folder / name
+            (self._state / name).replace(path)
+            files[name] = path.stat().st_size, crc_of(path)
+        labels_NK = np.load(self._folder / "labels.npy", mmap_mode="r")
+        notes = {
+            "molecules": len(sizes_N2),
+            "without_bonds": int((sizes_N2[:, 1] == 0).sum()),
+            "without_labels": int((labels_NK == MISSING).all(axis=1).sum()),
+        }
+        _log.info(
+            "%s molecules, of which %s have no bond and %s no label; all are kept",
+            *(f"{n:,}" for n in notes.values()),
+        )
+        manifest = {
+            "format": FORMAT,
+            "counts": {**{split: len(splits[split]) for split in SPLITS}, **notes},
+            "files": files,
+            "raw": self._raw.fingerprint,
+        }
+        os.sync()  # the files first: a manifest says that they are there
+        aside = self._state / MANIFEST
+        aside.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        aside.replace(self._folder / MANIFEST)
+
+
+class _Ends:
+    """Checks the ends of bonds, which come molecule after molecule."""
+
+    def __init__(self, sizes_N2: NDArray[np.int64]) -> None:
+        self._atoms_N = sizes_N2[:, 0]
+        self._stops_N = np.cumsum(sizes_N2[:, 1])
+
+    def __call__(
+        self, values: NDArray[np.float32], name: str, first_line: int
+    ) -> NDArray[np.int64]:
+        """Give the ends; raises DataError where the molecule has no such atom."""
+        ends_M2 = whole_numbers(values, MAX_ATOMS, name, first_line)
+        lines_M = np.arange(first_line - 1, first_line - 1 + len(ends_M2))
+        molecules_M = np.searchsorted(self._stops_N, lines_M, side="right")
+        atoms_M = self._atoms_N[molecules_M]
+        is_wrong_M = ends_M2.max(axis=1) >= atoms_M
+        if is_wrong_M.any():
+            row = int(is_wrong_M.argmax())
+            raise DataError(
+                f"line {first_line + row:,} of {name}: a bond to atom {ends_M2[row].max()} of "
+                f"molecule {molecules_M[row]:,}, which has the atoms 0 to {atoms_M[row] - 1}"
+            )
+        return ends_M2
+
+
+def _bytes(values: NDArray[np.float32], name: str, first_line: int) -> NDArray[np.int64]:
+    """Check numbers that describe atoms and bonds (OGB: all below 120)."""
+    return whole_numbers(values, 256, name, first_line)
+
+
+def _labels(values: NDArray[np.float32], name: str, first_line: int) -> NDArray[np.int64]:
+    """Check labels, and mark the missing ones."""
+    is_missing = np.isnan(values)
+    labels = whole_numbers(np.where(is_missing, 0, values), 2, name, first_line)
+    return np.where(is_missing, MISSING, labels)
+
+
+def _check_sum(raw: Raw, state: Path, report: Report) -> None:
+    """Compare the archive with its published sum, once; raises DataError.
+
+    One of another size than the published is taken for a part of it, with a warning.
+    """
+    note = state / "sha256"
+    if raw.path.name != ARCHIVE or not raw.path.is_file() or note.is_file():
+        return
+    n_bytes = raw.path.stat().st_size
+    if n_bytes != ARCHIVE_BYTES:
+        _log.warning(
+            "%s has %s bytes, not the published %s: its sum is not compared",
+            *(raw.path, f"{n_bytes:,}", f"{ARCHIVE_BYTES:,}"),
+        )
+        return
+    digest = hashlib.sha256()
+    with raw.path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+            report(f"checking {ARCHIVE}", file.tell(), n_bytes)
+    if digest.hexdigest() != ARCHIVE_SHA256:
+        raise DataError(
+            f"{raw.path} has SHA-256 {digest.hexdigest()}, not the published {ARCHIVE_SHA256}; "
+            "download it again"
+        )
+    note.write_text(ARCHIVE_SHA256, encoding="ascii")
+
+
+def _is_whole(folder: Path, raw: Raw | None, report: Report | None = None) -> bool:
+    """Say whether all is there, made of this raw data (or of what is gone).
+
+    With `report` sums are compared too.
+    """
+    try:
+        manifest = read_manifest(folder)
+    except DataError:
+        return False
+    if manifest is None or (raw is not None and manifest["raw"] != raw.fingerprint):
+        return False
+    total = sum(n_bytes for n_bytes, _ in manifest["files"].values())
+    done = 0
+    for name, (n_bytes, crc) in manifest["files"].items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != n_bytes:
+            return False
+        if report is not None:
+            report(f"checking {name}", done, total)
+            if crc_of(path) != crc:
+                return False
+        done += n_bytes
+    return True
+
+
+def _begin(state: Path, fingerprint: str) -> None:
+    """Start, or go on where an earlier run of the same raw data was interrupted."""
+    note, identity = state / "identity", f"{FORMAT} {fingerprint}"
+    if not note.is_file() or note.read_text(encoding="utf-8") != identity:
+        for path in state.iterdir():
+            if path.name != "lock":
+                path.unlink()
+        note.write_text(identity, encoding="utf-8")
+
+
+def _nothing(molecules: MoleculeSet, raw_dir: Path) -> Raw:
+    raise DataError(
+        f"{molecules.name}: {raw_dir} holds neither {ARCHIVE} nor the folders raw and split "
+        f"unpacked from it; {molecules.help}"
+    )
+
+
+@contextmanager
+def _disk_errors(molecules: MoleculeSet) -> Iterator[None]:
+    """Turn a full disk, a folder without permission and the like into a DataError."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{molecules.name}: {error}; when this is put right, run the same command again: what "
+            "was written is kept"
+        ) from error
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder against a second `prepare`; the lock ends with the process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataError(f"{folder.parent} is being prepared by another process") from error
+        yield
