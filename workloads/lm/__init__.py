@@ -78,7 +78,7 @@ FINEWEBEDU_LM_MINI = _workload(
     decoder.MINI,
     description="650,000 generated tokens of a planted grammar; a small decoder",
     suites=("mini",),
-    batch_size=16,
+    batch_size=32,
     eval_batch_size=200,
     data_tools=DataTools(mini="workloads.lm.mini:write_mini"),
     algoperf_name="finewebedu_lm",

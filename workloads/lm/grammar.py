@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pacebench.seeds import example_seeds, uniform
 
 CONSONANTS, VOWELS = "bcdfghjklmnpqrstvwxz", "aeiou"
-N_CLASSES, N_WORDS = 10, 10  # words of each class
+N_CLASSES, N_WORDS = 20, 5  # words of each class
 END = N_CLASSES
 # All bytes, a space with each consonant, each word, and the end of a text.
 N_TOKENS = 256 + len(CONSONANTS) + N_CLASSES * N_WORDS + 1
