@@ -19,12 +19,18 @@ from tests.data_files import (
     write_scans,
     write_speech,
 )
+from tests.workloads.criteo_raw import write_learnable
+from tests.workloads.lm_raw import write_cycles
+from tests.workloads.ogbg_raw import write_countable
 from tests.workloads.wmt_raw import write_tiny_mini
 from workloads import fastmri, librispeech
+from workloads.criteo import dlrm
 from workloads.fastmri import unet
 from workloads.fastmri.scans import PHANTOMS
 from workloads.imagenet import resnet, vit
 from workloads.librispeech import conformer, deepspeech
+from workloads.lm import decoder
+from workloads.ogbg import gnn
 from workloads.wmt import transformer
 
 
@@ -114,6 +120,20 @@ SPEECH_ROW = {
     "learning_rate": 1e-2,
     "loss_metric": "train/ctc_loss",
 }
+
+
+def tiny_ogbg() -> Workload:
+    """Give ogbg_mini with an even smaller model."""
+    workload = tiny("ogbg_mini", gnn.layout_of, latent=6, hidden=(8,), n_steps=1)
+    outputs = gnn.output_parameters(workload.model_config)
+    return dataclasses.replace(workload, output_parameters=outputs)
+
+
+def tiny_criteo() -> Workload:
+    """Give criteo1tb_mini with an even smaller model."""
+    workload = tiny("criteo1tb_mini", dlrm.layout_of, n_rows=64, width=4, bottom=(8, 4), top=(8, 1))
+    outputs = dlrm.output_parameters(workload.model_config)
+    return dataclasses.replace(workload, output_parameters=outputs)
 
 
 def full_sized(algoperf_name: str) -> tuple[str, ...]:
@@ -206,6 +226,48 @@ ROWS = [
         # in two directions four gates of 8·4 + 4·4 + 4; a dense layer; three norms
         "n_parameters": SPEECH_ENDS + 2 * 4 * 52 + 72 + 3 * 16,
         **SPEECH_ROW,
+    },
+    {
+        "workload": tiny_ogbg(),
+        "covers": full_sized("ogbg"),
+        # embeddings 9·6 + 6 and 3·6 + 6; MLPs of edges and nodes (3·6 + 8)·8 and (6 + 3·8)·8, of
+        # globals (2·8 + 8)·8, each with a bias and a layer norm of 24; decoder 8·8 + 8
+        "n_parameters": 84 + 208 + 240 + 192 + 3 * 24 + 72,
+        "write_data": write_countable,
+        "batch_size": 32,
+        "eval_batch_size": 16,
+        "eval_batch_sizes": (8, 24, 96),
+        "n_steps": 100,  # 40 take a third off the loss
+        "learning_rate": 2e-2,
+    },
+    {
+        "workload": tiny(
+            "finewebedu_lm_mini",
+            decoder.layout_of,
+            width=16,
+            n_heads=2,
+            mlp_width=16,
+            n_layers=1,
+        ),
+        "covers": (*full_sized("finewebedu_lm"), "gpt2_124m"),
+        # embedding 377·16; attention 4·16·16 and a scale; MLP 3·16·16; norms of 16
+        "n_parameters": 377 * 16 + (1024 + 1) + 768 + 3 * 16,
+        "write_data": write_cycles,
+        "batch_size": 8,
+        "eval_batch_size": 8,
+        "eval_batch_sizes": (5, 8, 96),
+        "learning_rate": 2e-2,
+    },
+    {
+        "workload": tiny_criteo(),
+        "covers": full_sized("criteo1tb"),
+        # table 64·4; bottom 13·8 + 8 and 8·4 + 4; top (4 + 27·28/2)·8 + 8 and 8 + 1
+        "n_parameters": 256 + 112 + 36 + 3064 + 9,
+        "write_data": write_learnable,
+        "batch_size": 32,
+        "eval_batch_size": 64,
+        "eval_batch_sizes": (16, 50, 200),
+        "learning_rate": 1e-2,
     },
 ]
 CASES = [Case(framework=framework, **row) for row in ROWS for framework in FRAMEWORKS]

@@ -174,9 +174,13 @@ class MedianMargin:
     """A metric that needs all outputs at once: the median of the largest logit (or token)."""
 
     def update(self, outputs: Any, loss: LossValue, batch: Batch) -> Partial:
+        outputs = loss.per_example if outputs is None else outputs  # a metric of the loss alone
         outputs = outputs[0] if isinstance(outputs, tuple) else outputs
+        weights = batch["weights"]
+        if weights.ndim == 3:  # shards of graphs with labels: a graph is an example
+            outputs, weights = (a.reshape(-1, a.shape[-1]) for a in (outputs, weights))
         outputs = outputs.reshape(len(outputs), -1)
-        real = batch["weights"].reshape(len(outputs), -1).max(-1) > 0
+        real = weights.reshape(len(outputs), -1).max(-1) > 0
         return {"largest": outputs.max(-1)[real], "first": outputs[real][:, 0]}
 
     def merge(self, left: Partial, right: Partial) -> Partial:
