@@ -1,12 +1,12 @@
 """Whether a MINI workload tells good training from bad: steps to its target, counted.
 
     python -m benchmarks.mini WORKLOAD --framework torch|jax --data-dir DIR --rate 3e-3
-        [--part seeds|settings|misses|all] [--seeds 10]
+        [--schedule cosine] [--part seeds|settings|misses|all] [--seeds 10]
 
 `seeds`: AdamW at --rate with several seeds; it should reach the target after 25 to 60 % of the step
 hint in 9 of 10. `settings`: other optimizers and rates; at least 4 of 8 should hit, their steps
 spread by 1.5 times. `misses`: a tenth of the rate, and training nothing but the output layer; both
-should miss. Everything counts steps, so a busy machine changes nothing but the wait; CPU seconds
+should miss. All follow `pacebench run`'s default schedule but for the last. Everything counts steps, so a busy machine changes nothing but the wait; CPU seconds
 are printed too (OMP_NUM_THREADS=1 makes them those of one core).
 """
 
@@ -27,19 +27,25 @@ from pacebench.evaluate import evaluate
 from pacebench.opening import open_trial
 from pacebench.plan import TrialPlan
 from pacebench.plugins import find_workload
+from pacebench.schedules import DEFAULT, at, table
 from pacebench.store import RunStore
 
 Make = Callable[[Any, Any, Any], Any]
 
 
-def torch_settings(rate: float) -> dict[str, Make]:
+def torch_settings(rate: float, schedule: str) -> dict[str, Make]:
     """Give eight ways to train in torch, AdamW at `rate` first."""
     import torch
 
     optim = torch.optim
 
     def of(cls: Any, **options: Any) -> Make:
-        return lambda params, _hparams, _run: cls([p.value for p in params.values()], **options)
+        def make(params: Any, _hparams: Any, run: Any) -> Any:
+            optimizer = cls([p.value for p in params.values()], **options)
+            factors = table(schedule, run.step_hint)
+            return optimizer, optim.lr_scheduler.LambdaLR(optimizer, lambda s: at(factors, s))
+
+        return make
 
     return {
         "AdamW": of(optim.AdamW, lr=rate),
@@ -62,22 +68,27 @@ def torch_output_only(rate: float) -> Make:
     )
 
 
-def jax_settings(rate: float) -> dict[str, Make]:
+def jax_settings(rate: float, schedule: str) -> dict[str, Make]:
     """Give eight ways to train in jax, AdamW at `rate` first."""
+    import jax.numpy as jnp
     import optax
 
-    def of(transformation: Any) -> Make:
-        return lambda _params, _hparams, _run: transformation
+    def of(function: Any, peak: float, **options: Any) -> Make:
+        def make(_params: Any, _hparams: Any, run: Any) -> Any:
+            factors = table(schedule, run.step_hint)
+            return function(lambda count: peak * jnp.asarray(factors)[count], **options)
+
+        return make
 
     return {
-        "AdamW": of(optax.adamw(rate)),
-        "AdamW, a third": of(optax.adamw(rate / 3)),
-        "AdamW, three times": of(optax.adamw(rate * 3)),
-        "NAdam": of(optax.nadam(rate)),
-        "RMSprop": of(optax.rmsprop(rate / 3)),
-        "Adagrad": of(optax.adagrad(rate * 3)),
-        "SGD, Nesterov": of(optax.sgd(rate * 30, momentum=0.9, nesterov=True)),
-        "Lion": of(optax.lion(rate / 5)),
+        "AdamW": of(optax.adamw, rate),
+        "AdamW, a third": of(optax.adamw, rate / 3),
+        "AdamW, three times": of(optax.adamw, rate * 3),
+        "NAdam": of(optax.nadam, rate),
+        "RMSprop": of(optax.rmsprop, rate / 3),
+        "Adagrad": of(optax.adagrad, rate * 3),
+        "SGD, Nesterov": of(optax.sgd, rate * 30, momentum=0.9, nesterov=True),
+        "Lion": of(optax.lion, rate / 5),
     }
 
 
@@ -153,6 +164,7 @@ def main() -> None:
     parser.add_argument("--framework", choices=("torch", "jax"), required=True)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--rate", type=float, required=True, help="AdamW's good learning rate")
+    parser.add_argument("--schedule", default=DEFAULT, help="of pacebench.schedules")
     parser.add_argument("--part", choices=("seeds", "settings", "misses", "all"), default="all")
     parser.add_argument("--seeds", type=int, default=10)
     args = parser.parse_args()
@@ -172,12 +184,12 @@ def main() -> None:
 
     if args.part in ("seeds", "all"):
         for seed in range(args.seeds):
-            show(f"AdamW, seed {seed}", settings(args.rate)["AdamW"], seed)
+            show(f"AdamW, seed {seed}", settings(args.rate, args.schedule)["AdamW"], seed)
     if args.part in ("settings", "all"):
-        for label, make in settings(args.rate).items():
+        for label, make in settings(args.rate, args.schedule).items():
             show(label, make)
     if args.part in ("misses", "all"):
-        show("AdamW, a tenth", settings(args.rate / 10)["AdamW"])
+        show("AdamW, a tenth", settings(args.rate / 10, args.schedule)["AdamW"])
         show("AdamW on the output layer alone", output_only(args.rate))
 
 
