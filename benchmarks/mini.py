@@ -6,8 +6,9 @@
 `seeds`: AdamW at --rate with several seeds; it should reach the target after 25 to 60 % of the step
 hint in 9 of 10. `settings`: other optimizers and rates; at least 4 of 8 should hit, their steps
 spread by 1.5 times. `misses`: a tenth of the rate, and training nothing but the output layer; both
-should miss. All follow `pacebench run`'s default schedule but for the last. Everything counts steps, so a busy machine changes nothing but the wait; CPU seconds
-are printed too (OMP_NUM_THREADS=1 makes them those of one core).
+should miss. All but the last follow `pacebench run`'s default schedule. Everything counts steps,
+so a busy machine changes nothing but the wait; CPU seconds are printed too (OMP_NUM_THREADS=1 makes
+them those of one core).
 """
 
 from __future__ import annotations
