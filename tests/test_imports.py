@@ -65,6 +65,7 @@ ALLOWED = {
         *CORE,
         "pacebench.data",
         "pacebench.metrics",
+        "pacebench.preparing",
         "pacebench.shards",
         "pacebench.backends.layers",
     ),

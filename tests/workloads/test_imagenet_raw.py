@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pacebench.errors import DataError
+from pacebench.preparing import Published
 from tests.workloads.imagenet_raw import (
     DEVKIT,
     GROUND_TRUTH,
@@ -31,7 +32,7 @@ from tests.workloads.imagenet_raw import (
     val_files,
     write_raw,
 )
-from workloads.imagenet import checksums
+from workloads.imagenet import prepare as preparing
 from workloads.imagenet.prepare import RAW_FILES, needed_bytes, prepare
 
 HOSTILE = [
@@ -212,8 +213,9 @@ def test_an_archive_of_the_published_size_must_have_the_published_sum(
     assert len(notes) == 3 and "not the published 147,897,477,120" in notes[0]
     shutil.rmtree(data)
     content = (raw / VAL).read_bytes()
-    published = {VAL: (len(content), hashlib.md5(content).hexdigest())}
-    monkeypatch.setattr(checksums, "PUBLISHED", published)
+    digest = hashlib.md5(content).hexdigest()
+    published = {VAL: Published(n_bytes=len(content), algorithm="md5", digest=digest)}
+    monkeypatch.setattr(preparing, "PUBLISHED", published)
     (raw / VAL).write_bytes(content[:-1] + b"\1")
     with pytest.raises(DataError, match=rf"{VAL} has MD5 [0-9a-f]+, not the published"):
         prepare(raw, data, quiet)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from pacebench.errors import DataError
+from pacebench.preparing import Published
 from tests.workloads.librispeech_raw import (
     TEXTS,
     TINY,
@@ -28,7 +29,7 @@ from tests.workloads.librispeech_raw import (
     write_archives,
     write_tree,
 )
-from workloads.librispeech import checksums, prepare, tokens
+from workloads.librispeech import prepare, tokens
 
 CHAPTER = "LibriSpeech/train-clean-100/103/1240"
 FIRST = f"{CHAPTER}/103-1240-0000.flac"
@@ -286,11 +287,12 @@ def test_an_archive_is_compared_with_its_published_sum(
     raw = write_archives(tmp_path / "archives")
     name = "dev-clean.tar.gz"
     content = (raw / name).read_bytes()
-    published = {name: (len(content), hashlib.sha256(content).hexdigest())}
-    monkeypatch.setattr(checksums, "PUBLISHED", published)
+    digest = hashlib.sha256(content).hexdigest()
+    published = {name: Published(n_bytes=len(content), algorithm="sha256", digest=digest)}
+    monkeypatch.setattr(prepare, "PUBLISHED", published)
     wrong = content[:-100] + bytes([content[-100] ^ 1]) + content[-99:]
     (raw / name).write_bytes(wrong)
-    with pytest.raises(DataError, match=r"dev-clean\.tar\.gz has SHA-256 .*download it again"):
+    with pytest.raises(DataError, match=r"dev-clean\.tar\.gz has SHA256 .*download it again"):
         prepared(raw, data)
     (raw / name).write_bytes(content)
     prepared(raw, data)

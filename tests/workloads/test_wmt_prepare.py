@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pacebench.errors import DataError
+from pacebench.preparing import Published, locked
 from pacebench.spec import DataRequest
 from tests.workloads.wmt_raw import (
     N_TEST,
@@ -26,7 +27,7 @@ from tests.workloads.wmt_raw import (
     write_archives,
     write_unpacked,
 )
-from workloads.wmt import checksums
+from workloads.wmt import prepare as preparing
 from workloads.wmt.corpus import RAPID
 from workloads.wmt.files import find_manifest, find_sizes
 from workloads.wmt.prepare import RAW_FILES, needed_bytes, prepare
@@ -303,15 +304,14 @@ def test_one_language_alone_is_not_enough(data: Path, tmp_path: Path) -> None:
 def test_archives_of_the_published_size_have_the_published_sum(
     archives: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    published = {RAPID: ((archives / RAPID).stat().st_size, "0" * 64)}
-    monkeypatch.setattr(checksums, "ARCHIVES", published)
-    with pytest.raises(DataError, match=r"rapid2016.tgz has SHA-256 .* not the published 000"):
+    n_bytes = (archives / RAPID).stat().st_size
+    published = {RAPID: Published(n_bytes=n_bytes, algorithm="sha256", digest="0" * 64)}
+    monkeypatch.setattr(preparing, "ARCHIVES", published)
+    with pytest.raises(DataError, match=r"rapid2016.tgz has SHA256 .* not the published 000"):
         prepare(TINY, archives, data, quiet)
 
 
 def test_a_second_preparation_is_refused(archives: Path, data: Path) -> None:
-    from workloads.wmt.prepare import locked
-
     with (
         locked(data / "wmt" / ".prepare"),
         pytest.raises(DataError, match="is being prepared by another process"),

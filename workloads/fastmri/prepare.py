@@ -6,12 +6,10 @@ nothing is compressed: training reads a slice in one piece and transforms its co
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pacebench.errors import DataError
+from pacebench.preparing import disk_errors, locked
 from pacebench.spec import Report
 from workloads.fastmri.files import STATE_FOLDER, volume_files
 from workloads.fastmri.prepared import PreparedFolder
@@ -29,7 +27,7 @@ Part = tuple[PreparedFolder, RawFolder | None]
 def needed_bytes(raw_dir: Path, data_dir: Path) -> int:
     """Give about how many bytes `prepare` will still write; raises DataError."""
     needed = 0
-    with _disk_errors():
+    with disk_errors(KNEES.folder):
         for prepared, raw in _plan(raw_dir, data_dir / KNEES.folder):
             if raw is None:
                 continue
@@ -48,7 +46,7 @@ def prepare(raw_dir: Path, data_dir: Path, report: Report) -> None:
     What is there and whole is kept, so an interrupted run goes on where it was. Raises DataError.
     """
     folder = data_dir / KNEES.folder
-    with _disk_errors(), _locked(folder / STATE_FOLDER):
+    with disk_errors(KNEES.folder), locked(folder / STATE_FOLDER):
         parts = _plan(raw_dir, folder)
         total = sum(raw.n_bytes for _, raw in parts if raw is not None)
         done = 0
@@ -88,27 +86,3 @@ def _plan(raw_dir: Path, folder: Path) -> list[Part]:
     if missing:
         raise DataError("; ".join(missing))
     return parts
-
-
-@contextmanager
-def _disk_errors() -> Iterator[None]:
-    """Turn a full disk, a folder without permission and the like into a DataError."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"fastmri: {error}; when this is put right, run the same command again: what was "
-            "written is kept"
-        ) from error
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against a second `prepare`; the lock ends with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(f"{folder.parent} is being prepared by another process") from error
-        yield

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from pacebench.errors import DataError
+from pacebench.preparing import Progress, check_sum, disk_errors, is_sum_due, locked
 from pacebench.spec import Report
-from workloads.imagenet.checksums import check_sum, is_sum_due
+from workloads.imagenet.checksums import PUBLISHED
 from workloads.imagenet.raw import ARCHIVES, RawSplit, find_raw
 from workloads.imagenet.split_folder import STATE_FOLDER, SplitFolder
 
@@ -20,19 +20,6 @@ FOLDER = "imagenet"
 RAW_FILES = tuple(name for names in ARCHIVES.values() for name in names)
 # A file ends inside a block of 4 KiB, half a block wasted: 2 % of 110 KB, the mean of an image.
 DISK_FACTOR = 1.02
-
-
-@dataclass(kw_only=True, slots=True)
-class Progress:
-    """Tells how much of all raw bytes is read."""
-
-    report: Report
-    total_bytes: int
-    done_bytes: int = 0
-
-    def tell(self, what: str, position: int) -> None:
-        """Report a position in the raw files of one split."""
-        self.report(what, self.done_bytes + position, self.total_bytes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +34,7 @@ class Part:
 def needed_bytes(raw_dir: Path, data_dir: Path) -> int:
     """Give about how many bytes `prepare` will still write; raises DataError."""
     needed = 0
-    with _disk_errors():
+    with disk_errors(FOLDER):
         for part in _plan(raw_dir, data_dir / FOLDER):
             if part.is_whole or part.raw is None:
                 continue
@@ -63,7 +50,7 @@ def prepare(raw_dir: Path, data_dir: Path, report: Report) -> None:
     What is there and whole is kept, so an interrupted run goes on where it was. Raises DataError.
     """
     folder = data_dir / FOLDER
-    with _disk_errors(), _locked(folder / STATE_FOLDER):
+    with disk_errors(FOLDER), locked(folder / STATE_FOLDER):
         _prepare(raw_dir, folder, report)
 
 
@@ -71,11 +58,14 @@ def _prepare(raw_dir: Path, folder: Path, report: Report) -> None:
     parts = _plan(raw_dir, folder)
     raws = [part.raw for part in parts if part.raw is not None and not part.is_whole]
     notes = folder / STATE_FOLDER
-    due = [path for raw in raws for path in raw.archives if is_sum_due(path, notes)]
+    archives = [path for raw in raws for path in raw.archives]
+    due = [path for path in archives if is_sum_due(path, PUBLISHED.get(path.name), notes)]
     n_sum_bytes = sum(path.stat().st_size for path in due)
     progress = Progress(report=report, total_bytes=n_sum_bytes + sum(raw.n_bytes for raw in raws))
     for path in due:
-        check_sum(path, notes, partial(progress.tell, f"checking {path.name}"))
+        check_sum(
+            path, PUBLISHED[path.name], notes, partial(progress.tell, f"checking {path.name}")
+        )
         progress.done_bytes += path.stat().st_size
     classes: list[str] | None = None
     for part in parts:
@@ -153,27 +143,3 @@ def _device_of(path: Path) -> int:
     while not path.exists():
         path = path.parent
     return path.stat().st_dev
-
-
-@contextmanager
-def _disk_errors() -> Iterator[None]:
-    """Turn a full disk, a folder without permission and the like into a DataError."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"imagenet: {error}; when this is put right, run the same command again: what was "
-            "written is kept"
-        ) from error
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against a second `prepare`; the lock ends with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(f"{folder.parent} is being prepared by another process") from error
-        yield

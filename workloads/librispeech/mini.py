@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from pacebench.errors import DataError
+from pacebench.preparing import disk_errors
 from pacebench.spec import DataRequest, Report
 from workloads.librispeech import spoken
 from workloads.librispeech.files import find_sizes
-from workloads.librispeech.prepare import disk_errors, prepare_set
+from workloads.librispeech.prepare import NAME, prepare_set
 from workloads.librispeech.raw import TREE
 from workloads.librispeech.sets import N_SPOKEN, SAMPLE_RATE, SPOKEN
 
@@ -31,7 +32,7 @@ def write_mini(data_dir: Path, report: Report) -> None:
     if _is_there(data_dir):
         return
     folder = data_dir / SPOKEN.folder
-    with disk_errors():
+    with disk_errors(NAME):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".flac-") as raw_dir:
             write_tree(Path(raw_dir), report)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pacebench.errors import DataError
+from pacebench.preparing import Progress, check_sum, disk_errors, is_sum_due, locked
 from pacebench.spec import Report
 from workloads.librispeech import flac
-from workloads.librispeech.checksums import check_sum, is_sum_due
+from workloads.librispeech.checksums import PUBLISHED
 from workloads.librispeech.raw import (
     AUDIO_SUFFIX,
     RawSubset,
@@ -38,6 +37,7 @@ from workloads.librispeech.subset import (
 )
 from workloads.librispeech.tokenize_set import tokenize_set
 
+NAME = "librispeech"
 RAW_FILES = tuple(archive_name(subset) for subset in LIBRISPEECH.all_subsets)
 # Samples of 16 bits take about 1.9 times the bytes of LibriSpeech's FLAC files: its 961 hours of
 # training (Panayotov et al. 2015) are 111 GB as samples and 60 GB as archives.
@@ -49,22 +49,9 @@ _Clip = tuple[str, NDArray[np.int16] | int]
 _log = logging.getLogger(__name__)
 
 
-@dataclass(kw_only=True, slots=True)
-class Progress:
-    """Tells how much of all raw bytes is read."""
-
-    report: Report
-    total_bytes: int
-    done_bytes: int = 0
-
-    def tell(self, what: str, position: int) -> None:
-        """Report a position in the raw file that is being read."""
-        self.report(what, self.done_bytes + position, self.total_bytes)
-
-
 def needed_bytes(raw_dir: Path, data_dir: Path) -> int:
     """Give about how many bytes `prepare` will still write; raises DataError."""
-    with disk_errors():
+    with disk_errors(NAME):
         folder = data_dir / LIBRISPEECH.folder
         return sum(
             max(0, int(raw.n_bytes * DISK_FACTOR) - max(0, size_of(files.audio)))
@@ -84,16 +71,25 @@ def prepare_set(speech: SpeechSet, raw_dir: Path, data_dir: Path, report: Report
     """Do the work of `prepare` for any set of utterances."""
     folder = data_dir / speech.folder
     notes = folder / STATE_FOLDER
-    with disk_errors(), _locked(notes):
+    with disk_errors(NAME), locked(notes):
         due = _due(speech, raw_dir, folder)
-        unchecked = [raw for _, raw in due if raw.is_archive and is_sum_due(raw.place, notes)]
+        unchecked = [
+            raw
+            for _, raw in due
+            if raw.is_archive and is_sum_due(raw.place, PUBLISHED.get(raw.place.name), notes)
+        ]
         progress = Progress(
             report=report,
             total_bytes=sum(raw.n_bytes for raw in [*unchecked, *(r for _, r in due)]),
         )
         for raw in unchecked:
             label = f"checking {raw.place.name}"
-            check_sum(raw.place, notes, lambda n, label=label: progress.tell(label, n))  # type: ignore[misc]
+            check_sum(
+                raw.place,
+                PUBLISHED[raw.place.name],
+                notes,
+                lambda n, label=label: progress.tell(label, n),
+            )  # type: ignore[misc]
             progress.done_bytes += raw.n_bytes
         for files, raw in due:
             _write_subset(files, raw, speech, progress)
@@ -192,27 +188,3 @@ def _tell_left_out(subset: str, utterances: list[Utterance]) -> None:
             "%s: %s of %s utterances are left out: %s (%s.tsv names them)",
             *(subset, f"{counts.total():,}", f"{len(utterances):,}", reasons, subset),
         )
-
-
-@contextmanager
-def disk_errors() -> Iterator[None]:
-    """Turn a full disk, a folder without permission and the like into a DataError."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"librispeech: {error}; when this is put right, run the same command again: what was "
-            "written is kept"
-        ) from error
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against a second `prepare`; the lock ends with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(f"{folder.parent} is being prepared by another process") from error
-        yield

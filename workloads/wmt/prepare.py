@@ -6,19 +6,15 @@ tokenizer, and blocks of tokens. All are written as a whole, so an interrupted r
 
 from __future__ import annotations
 
-import fcntl
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from pacebench.errors import DataError
+from pacebench.preparing import Progress, check_sum, disk_errors, is_sum_due, locked
 from pacebench.spec import Report
-from workloads.wmt.checksums import check_sum, is_sum_due
 from workloads.wmt.corpus import ARCHIVES, LANGUAGES, SPLITS, WMT17, Corpus
 from workloads.wmt.files import FORMAT, MANIFEST, crc_of, read_manifest, settings_of
-from workloads.wmt.progress import Progress
 from workloads.wmt.raw import Raw, RawFile, find_raw
 from workloads.wmt.raw_text import Lines, read_lines, unpack
 from workloads.wmt.text_pairs import TextPairs, pair_up
@@ -46,7 +42,7 @@ def needed_bytes_wmt17(raw_dir: Path, data_dir: Path) -> int:
 def needed_bytes(corpus: Corpus, raw_dir: Path, data_dir: Path) -> int:
     """Give about how many bytes `prepare` will still write; raises DataError."""
     folder = data_dir / corpus.folder
-    with disk_errors(corpus):
+    with disk_errors(corpus.name):
         raw = find_raw(corpus, raw_dir)
         if _is_whole(corpus, folder, raw):
             return 0
@@ -62,7 +58,7 @@ def prepare(corpus: Corpus, raw_dir: Path, data_dir: Path, report: Report) -> No
     """Write the tokens of a corpus. What is there and whole is kept. Raises DataError."""
     folder = data_dir / corpus.folder
     state = folder / STATE_FOLDER
-    with disk_errors(corpus):
+    with disk_errors(corpus.name):
         raw = find_raw(corpus, raw_dir)
         if _is_whole(corpus, folder, raw, report):
             shutil.rmtree(state, ignore_errors=True)  # a run was interrupted behind its last step
@@ -77,14 +73,14 @@ def prepare(corpus: Corpus, raw_dir: Path, data_dir: Path, report: Report) -> No
 def _prepare(corpus: Corpus, raw: Raw, folder: Path, report: Report) -> None:
     state = folder / STATE_FOLDER
     _begin(state, _identity(corpus, raw))
-    due = [path for path in raw.paths if is_sum_due(path, state)]
+    due = [path for path in raw.paths if is_sum_due(path, ARCHIVES.get(path.name), state)]
     progress = Progress(
         report=report,
         total_bytes=sum(path.stat().st_size for path in [*due, *raw.paths])
         + 2 * sum(_unpacked_bytes(path) or path.stat().st_size for path in raw.paths),
     )
     for path in due:
-        check_sum(path, state, partial(progress.tell, f"checking {path.name}"))
+        check_sum(path, ARCHIVES[path.name], state, partial(progress.tell, f"checking {path.name}"))
         progress.done_bytes += path.stat().st_size
     texts = _texts(raw, state, progress)
     progress.total_bytes = progress.done_bytes + sum(t.n_bytes for t in texts.values())
@@ -194,27 +190,3 @@ def _nothing(corpus: Corpus, raw_dir: Path) -> str:
         f"{corpus.name}: {raw_dir} holds none of {', '.join(RAW_FILES)}, nor files unpacked from "
         f"them, nor train*.de and train*.en with val*.de … and test*.de …; {corpus.help}"
     )
-
-
-@contextmanager
-def disk_errors(corpus: Corpus) -> Iterator[None]:
-    """Turn a full disk, a folder without permission and the like into a DataError."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"{corpus.name}: {error}; when this is put right, run the same command again: what was "
-            "written is kept"
-        ) from error
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against a second `prepare`; the lock ends with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(f"{folder.parent} is being prepared by another process") from error
-        yield
