@@ -110,6 +110,7 @@ CRITEO_MINI = _workload(
     eval_batch_size=4000,
     data_tools=DataTools(mini="workloads.criteo.mini:write_mini"),
     algoperf_name="criteo1tb",
+    algoperf_batch_divisor=128,  # 262,144 / 2,048
 )
 
 WORKLOADS = (*_full(), CRITEO_MINI)

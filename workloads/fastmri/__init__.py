@@ -94,6 +94,7 @@ FASTMRI_MINI = _workload(
     eval_batch_size=100,
     data_tools=DataTools(mini="workloads.fastmri.mini:write_mini"),
     algoperf_name="fastmri",
+    algoperf_batch_divisor=4,  # 32 / 8
 )
 
 WORKLOADS = (*_full(), FASTMRI_MINI)

@@ -95,6 +95,7 @@ def _mini(family: Any, base: str, text: str, n_parameters: int, config: Any) -> 
         eval_batch_size=50,
         data_tools=_GENERATION,
         algoperf_name=base,
+        algoperf_batch_divisor=16,  # 256 / 16
     )
 
 

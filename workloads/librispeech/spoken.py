@@ -1,4 +1,4 @@
-"""A spoken language of its own: twelve letters, two hundred words, and voices that say them.
+"""A spoken language of its own: twenty letters, two hundred words, and voices that say them.
 
 Each letter is a buzz of 50 to 90 ms whose loudest overtones lie at two places of its own, as vowels
 have (their formants). Voices differ in pitch, in the length of their throat (which moves both

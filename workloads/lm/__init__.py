@@ -82,6 +82,7 @@ FINEWEBEDU_LM_MINI = _workload(
     eval_batch_size=200,
     data_tools=DataTools(mini="workloads.lm.mini:write_mini"),
     algoperf_name="finewebedu_lm",
+    algoperf_batch_divisor=2,  # 64 / 32
 )
 
 WORKLOADS = (FINEWEBEDU_LM, GPT2_124M, FINEWEBEDU_LM_MINI)

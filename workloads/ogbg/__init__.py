@@ -88,6 +88,7 @@ OGBG_MINI = _workload(
     batch_size=64,
     eval_batch_size=400,
     data_tools=DataTools(mini="workloads.ogbg.mini:write_mini"),
+    algoperf_batch_divisor=8,  # 512 / 64
 )
 
 WORKLOADS = (*_full(), OGBG_MINI)
