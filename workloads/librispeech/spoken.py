@@ -71,9 +71,9 @@ def voice(rng: np.random.Generator) -> Voice:
     """Draw a speaker."""
     return Voice(
         pitch=float(rng.uniform(90, 220)),
-        throat=float(rng.uniform(0.94, 1.07)),
+        throat=float(rng.uniform(0.90, 1.11)),
         letter_seconds=float(rng.uniform(0.055, 0.08)),
-        noise=float(rng.uniform(0.1, 0.4)),
+        noise=float(rng.uniform(0.12, 0.5)),
     )
 
 
