@@ -114,7 +114,8 @@ def test_the_exported_tree_is_algoperfs(
     flags = json.loads((folder / "flags_0.json").read_text())
     assert flags["framework"] == "pytorch"
     assert (flags["hparam_start_index"], flags["hparam_end_index"]) == (0, 1)
-    assert json.loads((folder / "hparams.json").read_text()) == {"lr": 1e-3}
+    hparams = json.loads((folder / "hparams.json").read_text())
+    assert hparams == {"lr": 1e-3, "schedule": "none"}
     meta = json.loads((folder / "meta_data_0.json").read_text())
     assert meta["workload.num_validation_examples"] == 397
 

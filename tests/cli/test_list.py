@@ -41,7 +41,7 @@ def test_submissions_are_listed_without_importing_them(call: Call) -> None:
     }
     assert listed["adamw"]["framework"] == "torch"
     assert listed["adamw_jax"]["framework"] == "jax"
-    assert listed["schedule_free_adamw"]["level"] == 2
+    assert listed["schedule_free_adamw"]["level"] == 1
     assert listed["adamw"]["tuning"] == ["external", "self"]
     assert not [n for n in sys.modules if n.startswith("submissions.")]
 
