@@ -105,8 +105,8 @@ def quiet(what: str, done: int, total: int) -> None:
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
-    """Give everything in a folder but the lock."""
-    return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.name != ".lock"}
+    """Give the files in a folder."""
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.is_file()}
 
 
 assert ROW_BYTES == 113  # 13 · 4 + 8 · 4 + 10 · 2 + 8 · 1 + 1

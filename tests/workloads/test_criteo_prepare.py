@@ -66,7 +66,7 @@ def check(data: Path, prepared: dict[str, bytes]) -> None:
     wanted = {k: v for k, v in prepared.items() if k.endswith(".rows")}
     assert shards_of(data / "clicks") == wanted
     names = {p.name for p in (data / "clicks").iterdir()}
-    assert names == {*prepared, ".lock"}
+    assert names == {*prepared, ".prepare"}
 
 
 def test_days_are_cut_into_shards_with_notes(prepared: dict[str, bytes]) -> None:
@@ -142,11 +142,11 @@ def test_the_last_line_may_lack_its_end(raw: Path, data: Path, prepared: dict[st
 
 def test_given_again_nothing_is_written(raw: Path, data: Path) -> None:
     prepare(LOG, raw, data, quiet, n_processes=1)
-    before = {p: p.stat().st_mtime_ns for p in (data / "clicks").iterdir() if p.name != ".lock"}
+    before = {p: p.stat().st_mtime_ns for p in (data / "clicks").iterdir() if p.name != ".prepare"}
     assert needed_bytes(LOG, raw, data) == 0
     prepare(LOG, raw, data, quiet, n_processes=1)
     assert {p: p.stat().st_mtime_ns for p in before} == before
-    assert {p for p in (data / "clicks").iterdir() if p.name != ".lock"} == set(before)
+    assert {p for p in (data / "clicks").iterdir() if p.name != ".prepare"} == set(before)
 
 
 def test_an_interrupted_run_goes_on_with_the_first_shard_that_is_missing(

@@ -8,12 +8,10 @@ all of them.
 
 from __future__ import annotations
 
-import fcntl
 import multiprocessing
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from pacebench.errors import DataError
+from pacebench.preparing import disk_errors, locked
 from pacebench.spec import Report
 from workloads.criteo.clicks import CRITEO, ClickLog
 from workloads.criteo.columns import ROW_BYTES
@@ -30,7 +29,7 @@ from workloads.criteo.shards import SUFFIX, Note, ShardWriter, crc_of, note_path
 
 RAW_FILES = ("day_0.gz … day_23.gz",)
 _PERIOD_SECONDS = 0.5
-LOCK, POSITIONS = ".lock", ".positions"
+STATE, POSITIONS = ".prepare", ".positions"
 Tell = Callable[[int], None]
 
 
@@ -62,7 +61,7 @@ def prepare_criteo(raw_dir: Path, data_dir: Path, report: Report) -> None:
 def needed_bytes(log: ClickLog, raw_dir: Path, data_dir: Path) -> int:
     """Give about how many bytes `prepare` will still write; raises DataError."""
     needed = 0
-    with _disk_errors(log):
+    with disk_errors(log.name):
         for task in _tasks(log, raw_dir, data_dir):
             done = _finished(task)
             if not (done and done[-1].is_last):
@@ -83,7 +82,7 @@ def prepare(
     What was finished before is compared with its checksums. Raises DataError.
     """
     folder = data_dir / log.folder
-    with _disk_errors(log), _locked(folder):
+    with disk_errors(log.name), locked(folder / STATE):
         tasks = _tasks(log, raw_dir, data_dir)
         total = sum(task.raw.n_bytes for task in tasks)
         n_processes = min(n_processes or usable_cores(), len(tasks))
@@ -249,27 +248,3 @@ def _first_lines(lines: bytes, n: int) -> bytes:
         return lines
     ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == ord("\n"))
     return lines[: int(ends[n - 1]) + 1]
-
-
-@contextmanager
-def _disk_errors(log: ClickLog) -> Iterator[None]:
-    """Turn a full disk, a folder without permission and the like into a DataError."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"{log.name}: {error}; when this is put right, run the same command again: what was "
-            "written is kept"
-        ) from error
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against a second `prepare`; the lock ends with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(f"{folder} is being prepared by another process") from error
-        yield

@@ -7,16 +7,14 @@ goes on behind the last block of about 32 MiB of text.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import shutil
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pacebench.errors import DataError
+from pacebench.preparing import disk_errors, locked
 from pacebench.spec import Report
 from workloads.lm.blocks import tokenize_all
 from workloads.lm.corpus import FINEWEB_EDU, SPLITS, Corpus
@@ -54,7 +52,7 @@ def needed_bytes_fineweb_edu(raw_dir: Path, data_dir: Path) -> int:
 def needed_bytes(corpus: Corpus, raw_dir: Path, data_dir: Path) -> int:
     """Give about how many bytes `prepare` will still write; raises DataError."""
     folder = data_dir / corpus.folder
-    with disk_errors(corpus):
+    with disk_errors(corpus.name):
         raw = find_raw(raw_dir)
         if _is_whole(corpus, folder, raw, raw_dir):
             return 0
@@ -70,7 +68,7 @@ def prepare(corpus: Corpus, raw_dir: Path, data_dir: Path, report: Report) -> No
     """Write a corpus. What is there and whole is kept. Raises DataError."""
     folder = data_dir / corpus.folder
     state = folder / STATE_FOLDER
-    with disk_errors(corpus):
+    with disk_errors(corpus.name):
         raw = find_raw(raw_dir)
         if not _is_whole(corpus, folder, raw, raw_dir, report):
             _check_raw(corpus, raw, raw_dir)
@@ -184,27 +182,3 @@ def _own_files(folder: Path) -> list[Path]:
     state = folder / STATE_FOLDER
     found = [path for pattern in patterns for path in folder.glob(pattern)]
     return found + [path for path in state.glob("*") if path.name != "lock"]
-
-
-@contextmanager
-def disk_errors(corpus: Corpus) -> Iterator[None]:
-    """Turn a full disk, a folder without permission and the like into a DataError."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"{corpus.name}: {error}; when this is put right, run the same command again: what was "
-            "written is kept"
-        ) from error
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against a second `prepare`; the lock ends with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(f"{folder.parent} is being prepared by another process") from error
-        yield

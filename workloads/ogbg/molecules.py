@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pacebench.preparing import Published
+
 SPLITS = ("train", "validation", "test")
 
 ARCHIVE = "pcba.zip"
 ARCHIVE_URL = "https://snap.stanford.edu/ogb/data/graphproppred/csv_mol_download/pcba.zip"
-ARCHIVE_BYTES = 39_533_472
 # As TensorFlow Datasets 4.9 has it.
-ARCHIVE_SHA256 = "0bb12da2f3ec8b0bb80564114a6174fad2df6a3a0d3c19470b3a27813a7d4e53"
+PUBLISHED = Published(
+    n_bytes=39_533_472,
+    algorithm="sha256",
+    digest="0bb12da2f3ec8b0bb80564114a6174fad2df6a3a0d3c19470b3a27813a7d4e53",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

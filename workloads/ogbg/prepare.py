@@ -6,14 +6,11 @@ interrupted run goes on; at the end they move into place.
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pacebench.errors import DataError
+from pacebench.preparing import Progress, check_sum, disk_errors, is_sum_due, locked
 from pacebench.spec import Report
 from workloads.ogbg import raw as tables
 from workloads.ogbg.files import ARRAYS, FORMAT, MANIFEST, MISSING, crc_of, read_manifest
 from workloads.ogbg.molecules import (
     ARCHIVE,
-    ARCHIVE_BYTES,
-    ARCHIVE_SHA256,
     PCBA,
+    PUBLISHED,
     SPLITS,
     MoleculeSet,
 )
@@ -54,7 +51,7 @@ def prepare_pcba(raw_dir: Path, data_dir: Path, report: Report) -> None:
 def needed_bytes_pcba(raw_dir: Path, data_dir: Path) -> int:
     """Give how many bytes `prepare_pcba` will still write; raises DataError."""
     folder = data_dir / PCBA.folder
-    with _disk_errors(PCBA):
+    with disk_errors(PCBA.name):
         raw = find_raw(raw_dir)
         if _is_whole(folder, raw):
             return 0
@@ -70,13 +67,13 @@ def prepare(molecules: MoleculeSet, raw_dir: Path, data_dir: Path, report: Repor
     """Write the arrays of a set. What is there and whole is kept. Raises DataError."""
     folder = data_dir / molecules.folder
     state = folder / STATE_FOLDER
-    with _disk_errors(molecules):
+    with disk_errors(molecules.name):
         raw = find_raw(raw_dir)
         if _is_whole(folder, raw, report):
             shutil.rmtree(state, ignore_errors=True)
             return
         raw = raw or _nothing(molecules, raw_dir)
-        with _locked(state):
+        with locked(state):
             _begin(state, raw.fingerprint)
             _check_sum(raw, state, report)
             _Writer(molecules, raw, folder, report).write()
@@ -225,31 +222,12 @@ def _labels(values: NDArray[np.float32], name: str, first_line: int) -> NDArray[
 
 
 def _check_sum(raw: Raw, state: Path, report: Report) -> None:
-    """Compare the archive with its published sum, once; raises DataError.
-
-    One of another size than the published is taken for a part of it, with a warning.
-    """
-    note = state / "sha256"
-    if raw.path.name != ARCHIVE or not raw.path.is_file() or note.is_file():
+    """Compare the archive with its published sum, once; raises DataError."""
+    if raw.path.name != ARCHIVE or not raw.path.is_file():
         return
-    n_bytes = raw.path.stat().st_size
-    if n_bytes != ARCHIVE_BYTES:
-        _log.warning(
-            "%s has %s bytes, not the published %s: its sum is not compared",
-            *(raw.path, f"{n_bytes:,}", f"{ARCHIVE_BYTES:,}"),
-        )
-        return
-    digest = hashlib.sha256()
-    with raw.path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-            report(f"checking {ARCHIVE}", file.tell(), n_bytes)
-    if digest.hexdigest() != ARCHIVE_SHA256:
-        raise DataError(
-            f"{raw.path} has SHA-256 {digest.hexdigest()}, not the published {ARCHIVE_SHA256}; "
-            "download it again"
-        )
-    note.write_text(ARCHIVE_SHA256, encoding="ascii")
+    if is_sum_due(raw.path, PUBLISHED, state):
+        tell = Progress(report=report, total_bytes=PUBLISHED.n_bytes).tell
+        check_sum(raw.path, PUBLISHED, state, partial(tell, f"checking {ARCHIVE}"))
 
 
 def _is_whole(folder: Path, raw: Raw | None, report: Report | None = None) -> bool:
@@ -292,27 +270,3 @@ def _nothing(molecules: MoleculeSet, raw_dir: Path) -> Raw:
         f"{molecules.name}: {raw_dir} holds neither {ARCHIVE} nor the folders raw and split "
         f"unpacked from it; {molecules.help}"
     )
-
-
-@contextmanager
-def _disk_errors(molecules: MoleculeSet) -> Iterator[None]:
-    """Turn a full disk, a folder without permission and the like into a DataError."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"{molecules.name}: {error}; when this is put right, run the same command again: what "
-            "was written is kept"
-        ) from error
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against a second `prepare`; the lock ends with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(f"{folder.parent} is being prepared by another process") from error
-        yield
