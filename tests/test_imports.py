@@ -64,6 +64,7 @@ ALLOWED = {
     "workloads": (
         *CORE,
         "pacebench.data",
+        "pacebench.manifests",
         "pacebench.metrics",
         "pacebench.preparing",
         "pacebench.shards",

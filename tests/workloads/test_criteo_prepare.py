@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from pacebench.errors import DataError
+from pacebench.manifests import crc_of
 from pacebench.spec import DataRequest
 from tests.support import REPOSITORY
 from tests.workloads.criteo_raw import LOG, N_LINES, bytes_of, days, examples, quiet, write_days
@@ -20,7 +21,6 @@ from workloads.criteo.clicks import CRITEO
 from workloads.criteo.data import open_sources
 from workloads.criteo.files import find_sizes
 from workloads.criteo.prepare import needed_bytes, prepare
-from workloads.criteo.shards import crc_of
 
 REAL = REPOSITORY.parent / "shared" / "data" / "criteo"
 SHARDS = [f"day_0_0{i}" for i in range(3)] + [f"day_1_0{i}" for i in range(3)]

@@ -19,13 +19,14 @@ from pathlib import Path
 import numpy as np
 
 from pacebench.errors import DataError
+from pacebench.manifests import crc_of
 from pacebench.preparing import disk_errors, locked
 from pacebench.spec import Report
 from workloads.criteo.clicks import CRITEO, ClickLog
 from workloads.criteo.columns import ROW_BYTES
 from workloads.criteo.parse import parse
 from workloads.criteo.raw import RawFile, count_lines, find_raw, read_blocks, usable_cores
-from workloads.criteo.shards import SUFFIX, Note, ShardWriter, crc_of, note_path, read_note
+from workloads.criteo.shards import SUFFIX, Note, ShardWriter, note_path, read_note
 
 RAW_FILES = ("day_0.gz … day_23.gz",)
 _PERIOD_SECONDS = 0.5

@@ -71,15 +71,6 @@ def read_note(shard: Path) -> Note | None:
     return note
 
 
-def crc_of(shard: Path) -> int:
-    """Compute the crc32 of a shard."""
-    crc = 0
-    with shard.open("rb") as file:
-        while chunk := file.read(_CHECK_BYTES):
-            crc = zlib.crc32(chunk, crc)
-    return crc
-
-
 class ShardWriter:
     """Writes one shard group by group, aside, until it is finished."""
 

@@ -9,19 +9,18 @@ A split is one stream over all its files; documents end in an end token.
 
 from __future__ import annotations
 
-import json
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pacebench import manifests
 from pacebench.errors import DataError
+from pacebench.manifests import check_manifest, folder_of
 from pacebench.spec import DataRequest
 from workloads.lm.corpus import SPLITS, Corpus, Split
 
-MANIFEST = "manifest.json"
 FORMAT = 1
 
 
@@ -67,18 +66,8 @@ def sizes_of(corpus: Corpus, manifest: dict[str, Any]) -> dict[str, int]:
 
 def find_manifest(corpus: Corpus, request: DataRequest) -> tuple[Path, dict[str, Any]]:
     """Give the folder and its manifest, whose files have the sizes stated; raises DataError."""
-    if request.data_dir is None:
-        raise DataError(f"{corpus.name} needs --data-dir DIR; {corpus.help}")
-    folder = request.data_dir / corpus.folder
-    manifest = read_manifest(folder)
-    if manifest is None:
-        raise DataError(f"{corpus.name}: no {folder / MANIFEST}; {corpus.help}")
-    for name, (n_bytes, _) in manifest["files"].items():
-        path = folder / name
-        there = path.stat().st_size if path.is_file() else None
-        if there != n_bytes:
-            state = "is missing" if there is None else f"has {there:,} bytes, not {n_bytes:,}"
-            raise DataError(f"{path} {state}; prepare again")
+    folder = folder_of(request, corpus.name, corpus.folder, corpus.help)
+    manifest = check_manifest(read_manifest(folder), folder, corpus.name, corpus.help)
     sizes = sizes_of(corpus, manifest)
     for split in SPLITS:
         if sizes[split] == 0:
@@ -115,18 +104,7 @@ def _check_published(
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """Give a folder's manifest, None if there is none; raises DataError if it is damaged."""
-    path = folder / MANIFEST
-    if not path.is_file():
-        return None
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if manifest["format"] != FORMAT:
-            raise ValueError(f"format {manifest['format']}, not {FORMAT}")
-        if not {"files", "tokens", "raw", "n_vocab", "merges_sha256"} <= manifest.keys():
-            raise ValueError("entries are missing")
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is damaged ({error}); delete it and prepare again") from error
-    return manifest
+    return manifests.read_manifest(folder, FORMAT, {"tokens", "raw", "n_vocab", "merges_sha256"})
 
 
 def open_stream(folder: Path, manifest: dict[str, Any], split: Split) -> TokenStream:
@@ -144,12 +122,3 @@ def open_stream(folder: Path, manifest: dict[str, Any], split: Split) -> TokenSt
             "prepare again"
         )
     return stream
-
-
-def crc_of(path: Path) -> int:
-    """Give a file's crc32."""
-    crc = 0
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            crc = zlib.crc32(chunk, crc)
-    return crc

@@ -14,12 +14,13 @@ import zlib
 from pathlib import Path
 
 from pacebench.errors import DataError
+from pacebench.manifests import MANIFEST, crc_of
 from pacebench.preparing import disk_errors, locked
 from pacebench.spec import Report
 from workloads.lm.blocks import tokenize_all
 from workloads.lm.corpus import FINEWEB_EDU, SPLITS, Corpus
 from workloads.lm.documents import READERS, text_bytes
-from workloads.lm.files import FORMAT, MANIFEST, crc_of, read_manifest
+from workloads.lm.files import FORMAT, read_manifest
 from workloads.lm.tokens import (
     MERGES_FILES,
     VOCABULARY_FILES,

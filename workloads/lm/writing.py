@@ -15,10 +15,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from pacebench.manifests import MANIFEST, crc_of
 from pacebench.seeds import example_seeds
 from workloads.lm.blocks import Documents
 from workloads.lm.corpus import SPLITS, Corpus, Split
-from workloads.lm.files import FORMAT, MANIFEST, crc_of
+from workloads.lm.files import FORMAT
 
 # AlgoPerf v1.0, finewebedu_lm: the seed of the shuffle, and what share of the documents is `train`.
 SHUFFLE_SEED = 0

@@ -12,8 +12,6 @@
 
 from __future__ import annotations
 
-import json
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pacebench import manifests
 from pacebench.errors import DataError
+from pacebench.manifests import check_manifest, folder_of
 from pacebench.spec import DataRequest
-from workloads.ogbg.molecules import SPLITS, MoleculeSet
+from workloads.ogbg.molecules import MoleculeSet
 
-MANIFEST = "manifest.json"
 FORMAT = 1
 ARRAYS = ("sizes", "node_features", "edges", "edge_features", "labels")
 MISSING = -1
@@ -57,18 +56,8 @@ def find_sizes(molecules: MoleculeSet, request: DataRequest) -> dict[str, int]:
 
 def find_manifest(molecules: MoleculeSet, request: DataRequest) -> tuple[Path, dict[str, Any]]:
     """Give the folder and its manifest, whose files have the sizes stated; raises DataError."""
-    if request.data_dir is None:
-        raise DataError(f"{molecules.name} needs --data-dir DIR; {molecules.help}")
-    folder = request.data_dir / molecules.folder
-    manifest = read_manifest(folder)
-    if manifest is None:
-        raise DataError(f"{molecules.name}: no {folder / MANIFEST}; {molecules.help}")
-    for name, (n_bytes, _) in manifest["files"].items():
-        path = folder / name
-        there = path.stat().st_size if path.is_file() else None
-        if there != n_bytes:
-            state = "is missing" if there is None else f"has {there:,} bytes, not {n_bytes:,}"
-            raise DataError(f"{path} {state}; prepare again")
+    folder = folder_of(request, molecules.name, molecules.folder, molecules.help)
+    manifest = check_manifest(read_manifest(folder), folder, molecules.name, molecules.help)
     if not request.allow_partial:
         for split, published in molecules.sizes.items():
             n_molecules = manifest["counts"][split]
@@ -83,20 +72,7 @@ def find_manifest(molecules: MoleculeSet, request: DataRequest) -> tuple[Path, d
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """Give a folder's manifest, None if there is none; raises DataError if it is damaged."""
-    path = folder / MANIFEST
-    if not path.is_file():
-        return None
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if manifest["format"] != FORMAT:
-            raise ValueError(f"format {manifest['format']}, not {FORMAT}")
-        if not (
-            {"files", "counts", "raw"} <= manifest.keys() and {*SPLITS} <= {*manifest["counts"]}
-        ):
-            raise ValueError("entries are missing")
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is damaged ({error}); delete it and prepare again") from error
-    return manifest
+    return manifests.read_manifest(folder, FORMAT, {"counts", "raw"})
 
 
 def open_molecules(folder: Path) -> Molecules:
@@ -109,12 +85,3 @@ def open_molecules(folder: Path) -> Molecules:
         edge_features=np.asarray(arrays["edge_features"]),
         labels_NK=np.asarray(arrays["labels"]),
     )
-
-
-def crc_of(path: Path) -> int:
-    """Give a file's crc32."""
-    crc = 0
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            crc = zlib.crc32(chunk, crc)
-    return crc

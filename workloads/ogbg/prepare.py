@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pacebench.errors import DataError
+from pacebench.manifests import MANIFEST, crc_of
 from pacebench.preparing import Progress, check_sum, disk_errors, is_sum_due, locked
 from pacebench.spec import Report
 from workloads.ogbg import raw as tables
-from workloads.ogbg.files import ARRAYS, FORMAT, MANIFEST, MISSING, crc_of, read_manifest
+from workloads.ogbg.files import ARRAYS, FORMAT, MISSING, read_manifest
 from workloads.ogbg.molecules import (
     ARCHIVE,
     PCBA,

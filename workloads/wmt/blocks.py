@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads.wmt.files import SIDES, crc_of
+from pacebench.manifests import crc_of
+from workloads.wmt.files import SIDES
 from workloads.wmt.text_pairs import TextPairs
 from workloads.wmt.tokens import Tokenizer
 

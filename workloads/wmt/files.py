@@ -12,8 +12,6 @@ Pairs are in AlgoPerf's order (`workloads.wmt.order`).
 
 from __future__ import annotations
 
-import json
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pacebench import manifests
 from pacebench.errors import DataError
+from pacebench.manifests import check_manifest, folder_of
 from pacebench.spec import DataRequest
 from workloads.wmt.corpus import SPLITS, Corpus
 
-MANIFEST = "manifest.json"
 FORMAT = 1
 SIDES = ("inputs", "targets")
 
@@ -65,18 +64,8 @@ def find_sizes(corpus: Corpus, request: DataRequest) -> dict[str, int]:
 
 def find_manifest(corpus: Corpus, request: DataRequest) -> tuple[Path, dict[str, Any]]:
     """Give the folder and its manifest, whose files have the sizes stated; raises DataError."""
-    if request.data_dir is None:
-        raise DataError(f"{corpus.name} needs --data-dir DIR; {corpus.help}")
-    folder = request.data_dir / corpus.folder
-    manifest = read_manifest(folder)
-    if manifest is None:
-        raise DataError(f"{corpus.name}: no {folder / MANIFEST}; {corpus.help}")
-    for name, (n_bytes, _) in manifest["files"].items():
-        path = folder / name
-        there = path.stat().st_size if path.is_file() else None
-        if there != n_bytes:
-            state = "is missing" if there is None else f"has {there:,} bytes, not {n_bytes:,}"
-            raise DataError(f"{path} {state}; prepare again: what is whole is kept")
+    folder = folder_of(request, corpus.name, corpus.folder, corpus.help)
+    manifest = check_manifest(read_manifest(folder), folder, corpus.name, corpus.help)
     if manifest["settings"] != settings_of(corpus):
         raise DataError(
             f"{folder} was prepared with other settings ({manifest['settings']}, not "
@@ -96,18 +85,7 @@ def find_manifest(corpus: Corpus, request: DataRequest) -> tuple[Path, dict[str,
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """Give a folder's manifest, None if there is none; raises DataError if it is damaged."""
-    path = folder / MANIFEST
-    if not path.is_file():
-        return None
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if manifest["format"] != FORMAT:
-            raise ValueError(f"format {manifest['format']}, not {FORMAT}")
-        if not {"files", "counts", "settings", "raw"} <= manifest.keys():
-            raise ValueError("entries are missing")
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is damaged ({error}); delete it and prepare again") from error
-    return manifest
+    return manifests.read_manifest(folder, FORMAT, {"counts", "settings", "raw"})
 
 
 def settings_of(corpus: Corpus) -> dict[str, int]:
@@ -137,12 +115,3 @@ def open_pairs(folder: Path, split: str) -> Pairs:
         )
     references = (folder / f"{split}.references.txt").read_bytes().split(b"\n")[:-1]
     return Pairs(inputs=sides[0], targets=sides[1], references=references)
-
-
-def crc_of(path: Path) -> int:
-    """Give a file's crc32."""
-    crc = 0
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            crc = zlib.crc32(chunk, crc)
-    return crc

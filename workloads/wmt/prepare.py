@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from pacebench.errors import DataError
+from pacebench.manifests import MANIFEST, crc_of
 from pacebench.preparing import Progress, check_sum, disk_errors, is_sum_due, locked
 from pacebench.spec import Report
 from workloads.wmt.corpus import ARCHIVES, LANGUAGES, SPLITS, WMT17, Corpus
-from workloads.wmt.files import FORMAT, MANIFEST, crc_of, read_manifest, settings_of
+from workloads.wmt.files import FORMAT, read_manifest, settings_of
 from workloads.wmt.raw import Raw, RawFile, find_raw
 from workloads.wmt.raw_text import Lines, read_lines, unpack
 from workloads.wmt.text_pairs import TextPairs, pair_up

@@ -13,10 +13,11 @@ import numpy as np
 
 from pacebench.data import fixed_subset
 from pacebench.errors import DataError
+from pacebench.manifests import MANIFEST, crc_of
 from pacebench.preparing import Progress
 from workloads.wmt.blocks import ArrayFile, Block, count_blocks, read_block, write_block
 from workloads.wmt.corpus import Corpus
-from workloads.wmt.files import FORMAT, MANIFEST, SIDES, crc_of, settings_of
+from workloads.wmt.files import FORMAT, SIDES, settings_of
 from workloads.wmt.text_pairs import TextPairs
 from workloads.wmt.tokens import MODEL_FILE, Tokenizer
 
