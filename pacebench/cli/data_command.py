@@ -7,6 +7,8 @@
                                      compares what is there with the published sizes
   pacebench data mini imagenet_resnet_mini --data-dir data
                                      writes generated data in the real format, learnable in a minute
+  pacebench data mini mini --data-dir data
+                                     the same for all workloads of the suite mini
 
 Nothing is downloaded: the raw files have owners and terms of their own; each workload's README says
 where they are.
@@ -30,12 +32,13 @@ if TYPE_CHECKING:
 
 HELP = "prepare, check or generate the data of a workload"
 EXIT_FAILED = 1
+MINI_SUITE = "mini"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.add_argument("action", choices=("prepare", "verify", "mini"))
-    parser.add_argument("workload", metavar="WORKLOAD")
+    parser.add_argument("workload", metavar="WORKLOAD", help="mini: a workload, or the suite mini")
     parser.add_argument("--data-dir", type=Path, required=True, help="folder that holds the data")
     parser.add_argument("--raw", type=Path, metavar="DIR", help="prepare: folder of the download")
     parser.add_argument("--json", action="store_true", help="print strict JSON instead of lines")
@@ -43,9 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what was asked."""
-    from pacebench.plugins import find_workload
+    from pacebench.plugins import find_workload, workloads_in_suite
 
-    workload, data_dir = find_workload(args.workload), args.data_dir.resolve()
+    data_dir = args.data_dir.resolve()
+    if args.action == "mini" and args.workload == MINI_SUITE:
+        for workload in workloads_in_suite(MINI_SUITE):
+            _write_mini(workload, data_dir)
+        return max(_verify(w, data_dir, is_json=args.json) for w in workloads_in_suite(MINI_SUITE))
+    workload = find_workload(args.workload)
     if args.action == "prepare":
         _prepare(workload, args.raw, data_dir)
     elif args.action == "mini":

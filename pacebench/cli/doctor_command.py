@@ -10,6 +10,7 @@ Exit code 1 if something is missing that digits, the smallest workload, needs.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +62,7 @@ def _lines(state: MachineState) -> list[str]:
         f"GPUs        {', '.join(state.gpus) or 'none'}",
         f"disk        {bytes_text(state.free_disk_bytes)} free here",
         *(_framework_line(framework) for framework in state.frameworks),
-        *(_data_line(data) for data in state.data),
+        *_data_lines(state.data),
     ]
 
 
@@ -70,11 +71,18 @@ def _framework_line(state: FrameworkState) -> str:
     return f"{state.framework:12}{sees if state.is_usable else 'cannot be used'}"
 
 
-def _data_line(state: DataState) -> str:
+def _data_lines(states: Sequence[DataState]) -> list[str]:
+    """Give a line for each data set; workloads that share one share its line."""
+    names: dict[str, list[str]] = {}
+    for state in states:
+        names.setdefault(_found(state), []).append(state.workload)
+    return [f"data        {', '.join(sharing)}: {found}" for found, sharing in names.items()]
+
+
+def _found(state: DataState) -> str:
     if state.sizes is None:
-        return f"data        {state.workload}: {state.problem}"
-    sizes = ", ".join(f"{split} {size:,}" for split, size in sorted(state.sizes.items()))
-    return f"data        {state.workload}: {sizes}"
+        return state.problem
+    return ", ".join(f"{split} {size:,}" for split, size in sorted(state.sizes.items()))
 
 
 def _next_steps(state: MachineState) -> list[str]:

@@ -154,3 +154,16 @@ def test_verify_without_data_is_one_line(call: Call, tmp_path: Path) -> None:
     said = call("data", "verify", "toy", "--data-dir", "data")
     assert said.code == 2 and said.err.count("\n") == 1
     assert f"toy: no {tmp_path / 'data' / 'toy'}" in said.err
+
+
+@pytest.mark.usefixtures("_toy")
+def test_the_whole_suite_is_generated_by_its_name(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only = [plugins.find_workload("digits")]
+    monkeypatch.setattr(
+        plugins, "workloads_in_suite", lambda suite: only if suite == "mini" else []
+    )
+    said = call("data", "mini", "mini", "--data-dir", "data")
+    assert said.code == 0
+    assert "toy train: 3 examples" in said.out
