@@ -1,7 +1,8 @@
 """Whether a MINI workload tells good training from bad: steps to its target, counted.
 
     python -m benchmarks.mini WORKLOAD --framework torch|jax --data-dir DIR --rate 3e-3
-        [--schedule cosine] [--part seeds|settings|misses|all] [--seeds 10]
+        [--schedule cosine] [--part seeds|settings|misses|all] [--seeds 10] [--first-seed 0]
+        [--settings 8]
 
 `seeds`: AdamW at --rate with several seeds; it should reach the target after 25 to 60 % of the step
 hint in 9 of 10. `settings`: other optimizers and rates; at least 4 of 8 should hit, their steps
@@ -167,7 +168,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, required=True, help="AdamW's good learning rate")
     parser.add_argument("--schedule", default=DEFAULT, help="of pacebench.schedules")
     parser.add_argument("--part", choices=("seeds", "settings", "misses", "all"), default="all")
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=10, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0, help="one that nothing was tuned on")
+    parser.add_argument("--settings", type=int, default=8, help="how many of the eight")
     args = parser.parse_args()
     workload, data_dir = find_workload(args.workload), args.data_dir.resolve()
     plan = plan_of(args.workload, args.framework, data_dir, workload.batch_size)
@@ -184,10 +187,10 @@ def main() -> None:
         )
 
     if args.part in ("seeds", "all"):
-        for seed in range(args.seeds):
+        for seed in range(args.first_seed, args.first_seed + args.seeds):
             show(f"AdamW, seed {seed}", settings(args.rate, args.schedule)["AdamW"], seed)
     if args.part in ("settings", "all"):
-        for label, make in settings(args.rate, args.schedule).items():
+        for label, make in list(settings(args.rate, args.schedule).items())[: args.settings]:
             show(label, make)
     if args.part in ("misses", "all"):
         show("AdamW, a tenth", settings(args.rate / 10, args.schedule)["AdamW"])
