@@ -32,6 +32,7 @@ _METADATA_KEYS = {
     "description",
     "authors",
     "paper",
+    "licence",
     "search_space",
     "self_tuning",
     "batch_size",
@@ -226,7 +227,7 @@ def _description(raw: dict[str, Any], where: Path) -> dict[str, Any]:
     authors = raw.get("authors", [])
     if not isinstance(authors, list) or not all(isinstance(a, str) for a in authors):
         raise SubmissionError(f"{where}: authors must be a list of texts")
-    texts = {key: raw.get(key, "") for key in ("description", "paper")}
+    texts = {key: raw.get(key, "") for key in ("description", "paper", "licence")}
     for key, text in texts.items():
         if not isinstance(text, str):
             raise SubmissionError(f"{where}: {key} must be a text")

@@ -272,6 +272,8 @@ class Submission:
     authors: tuple[str, ...] = ()
     description: str = ""
     paper: str = ""
+    licence: str = ""
+    """Of the implementation: ours, or the library's that stands behind it."""
 
 
 class Finished(Exception):  # noqa: N818 (a signal, not an error)

@@ -102,6 +102,7 @@ def _submission_records() -> list[dict[str, Any]]:
             "description": submission.description,
             "authors": list(submission.authors),
             "paper": submission.paper,
+            "licence": submission.licence,
             "folder": str(submission.source),
         }
         for submission in installed_submissions().values()
