@@ -181,9 +181,11 @@ def main() -> None:
         seconds: dict[str, list[float]] = {name: [] for name in loops}
         for run in loops.values():
             run(args.steps)  # warm
+        order = list(loops)
         for _ in range(args.rounds):
-            for name, run in loops.items():
-                seconds[name].append(run(args.steps))
+            for name in order:
+                seconds[name].append(loops[name](args.steps))
+            order.reverse()  # what runs first and last may profit or lose by it
     report(f"{args.framework}, {args.workload}, batch {batch_size}", args.steps, seconds)
 
 
