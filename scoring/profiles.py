@@ -96,9 +96,12 @@ def areas(ratios: Floats, tau_max: float = TAU_MAX, n_grid_points: int | None = 
 
 
 def mean_area(area_XSB: Floats) -> Floats:
-    """Give the scores: means over the workloads, the same whatever the order of the workloads."""
+    """Give the scores: means over the workloads, the same whatever the order of the workloads.
+
+    Summed one after the other, because numpy's `sum` rounds by how an array lies in memory.
+    """
     ordered = np.sort(area_XSB, axis=-1)
-    return np.asarray(ordered.sum(axis=-1) / area_XSB.shape[-1])
+    return np.asarray(ordered.cumsum(axis=-1)[..., -1] / area_XSB.shape[-1])
 
 
 def scores_of(

@@ -54,11 +54,10 @@ def trial_times(
     turns 0.9 into 0.891, or into 0.909 where less is better. Takes the tables of `scoring.read`;
     the order of their rows does not matter.
     """
-    rows = _sorted_rows(rows)
+    rows = sorted_rows(rows)
     trial_R = trials.index.get_indexer(pd.Index(rows["trial_id"]))
-    sign = np.where(trials["larger_is_better"].to_numpy(dtype=bool), 1.0, -1.0)
-    target = trials["target"].to_numpy()
-    goal = sign * (target - sign * relaxed * np.abs(target))
+    sign = signs(trials)
+    goal = goals(trials, relaxed)
     value_R = sign[trial_R] * rows["validation"].to_numpy()
     time_R = rows["time"].to_numpy()
     counts_R = trial_R >= 0
@@ -83,7 +82,19 @@ def trial_times(
     )
 
 
-def _sorted_rows(rows: pd.DataFrame) -> pd.DataFrame:
+def signs(trials: pd.DataFrame) -> NDArray[np.float64]:
+    """Give by trial 1, or -1 where less is better: what turns a metric so that more is better."""
+    return np.where(trials["larger_is_better"].to_numpy(dtype=bool), 1.0, -1.0)
+
+
+def goals(trials: pd.DataFrame, relaxed: float = 0.0) -> NDArray[np.float64]:
+    """Give by trial the target, turned by its sign, made easier by a share of its size."""
+    sign, target = signs(trials), trials["target"].to_numpy()
+    return np.asarray(sign * (target - sign * relaxed * np.abs(target)))
+
+
+def sorted_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Give evaluations in the order of their trials and steps."""
     trial, step = rows["trial_id"].to_numpy(), rows["step"].to_numpy()
     is_sorted = (trial[1:] > trial[:-1]) | ((trial[1:] == trial[:-1]) & (step[1:] > step[:-1]))
     return rows if is_sorted.all() else rows.sort_values(["trial_id", "step"])
@@ -101,7 +112,7 @@ def best_trials(trials: pd.DataFrame) -> pd.DataFrame:
     If none reached it, the one that came closest; of equals the first in study and trial. Takes
     what `trial_times` gives; keeps its index and columns.
     """
-    sign = np.where(trials["larger_is_better"].to_numpy(dtype=bool), 1.0, -1.0)
+    sign = signs(trials)
     distance = (trials["target"] - trials["best_validation"]) * sign
     ordered = trials.assign(distance=distance.clip(lower=0.0)).sort_values(
         ["time_to_target", "distance", "study", "trial"], na_position="last"
