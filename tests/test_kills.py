@@ -67,17 +67,23 @@ def long_plan() -> list:
         find_submission("adamw"),
         trials=1,
         clock="steps",
-        max_steps=120,
+        max_steps=80,
         checkpoint_period_seconds=0.0,
     )
 
 
+@pytest.fixture(scope="module")
+def whole(long_plan: list, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trial's folder after it ran to its end undisturbed."""
+    folder = write_plan(long_plan, tmp_path_factory.mktemp("whole"))[0]
+    assert start(folder).wait(120) == 0
+    return folder
+
+
 def test_a_real_trial_killed_with_its_supervisor_ends_with_the_same_bytes(
-    tmp_path: Path, long_plan: list
+    tmp_path: Path, long_plan: list, whole: Path
 ) -> None:
-    whole = write_plan(long_plan, tmp_path / "whole")[0]
     killed = write_plan(long_plan, tmp_path / "killed")[0]
-    assert start(whole).wait(120) == 0
     moments = random.Random(1)
     for _ in range(4):
         process = start(killed)
@@ -93,11 +99,9 @@ def test_a_real_trial_killed_with_its_supervisor_ends_with_the_same_bytes(
 
 
 def test_a_trial_that_is_asked_to_stop_writes_a_checkpoint_and_goes_on_later(
-    tmp_path: Path, long_plan: list
+    tmp_path: Path, long_plan: list, whole: Path
 ) -> None:
-    whole = write_plan(long_plan, tmp_path / "whole")[0]
     stopped = write_plan(long_plan, tmp_path / "stopped")[0]
-    assert start(whole).wait(120) == 0
     process = start(stopped)
     while process.poll() is None and not RunStore(stopped).rows():
         time.sleep(0.01)
