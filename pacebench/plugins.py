@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from pacebench.batch_scaling import read_batch_size
 from pacebench.errors import SubmissionError, unknown_name
 from pacebench.spec import FRAMEWORKS, Submission, Workload
 
@@ -231,24 +232,15 @@ def _description(raw: dict[str, Any], where: Path) -> dict[str, Any]:
     for key, text in texts.items():
         if not isinstance(text, str):
             raise SubmissionError(f"{where}: {key} must be a text")
+    sizes, scaling = read_batch_size(raw.get("batch_size", {}), str(where))
     return {
         "search_space": raw.get("search_space"),
         "self_tuning": raw.get("self_tuning"),
-        "batch_sizes": _batch_sizes(raw.get("batch_size", {}), where),
+        "batch_sizes": sizes,
+        "learning_rate_scaling": scaling,
         "authors": tuple(authors),
         **texts,
     }
-
-
-def _batch_sizes(raw: Any, where: Path) -> dict[str, int]:
-    sizes = {"default": raw} if isinstance(raw, int) else raw
-    if not isinstance(sizes, dict) or not all(
-        isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in sizes.values()
-    ):
-        raise SubmissionError(
-            f"{where}: batch_size must be a positive integer, or a table of them by workload"
-        )
-    return sizes
 
 
 def _read_file(path: Path) -> Submission:

@@ -253,6 +253,16 @@ class Workload:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LearningRateScaling:
+    """How the learning rate follows the batch size (`pacebench.batch_scaling`)."""
+
+    rule: str
+    """"linear" or "sqrt"."""
+    base: int
+    """The global batch size for which the learning rates of the space are meant."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Submission:
     """A training algorithm as its metadata describes it; its Python is imported by trials only."""
 
@@ -269,6 +279,7 @@ class Submission:
     """The fixed values it uses under self-tuning; None if it is not a self-tuning submission."""
     batch_sizes: Mapping[str, int] = field(default_factory=dict)
     """Global batch size by workload name; "default" serves the others."""
+    learning_rate_scaling: LearningRateScaling | None = None
     authors: tuple[str, ...] = ()
     description: str = ""
     paper: str = ""

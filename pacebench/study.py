@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pacebench.batch_scaling import scaled
 from pacebench.errors import PlanError, SubmissionError
 from pacebench.loading import check_source_size, copy_source, hash_source
 from pacebench.plan import TrialPlan, TrialRules, plan_from_json
@@ -132,7 +133,9 @@ def _draw(
                 trial=trial,
                 n_studies=n_studies,
                 n_trials=n_trials,
-                hyperparameters=hyperparameters,
+                hyperparameters=scaled(
+                    hyperparameters, submission.learning_rate_scaling, shared["batch_size"]
+                ),
                 seed=Seed(request.seed).child(workload.name, study, trial).value,
             )
             yield PlannedTrial(plan, submission)

@@ -19,7 +19,7 @@ FILES = sorted(
     for path in (REPOSITORY / top).rglob("*.py")
     if "__pycache__" not in path.parts
 )
-TORCH = {"torch", "schedulefree"}
+TORCH = {"torch", "schedulefree", "pytorch_optimizer", "prodigyopt", "bitsandbytes"}
 JAX = {"jax", "flax", "optax", "chex", "jaxlib"}
 
 # Folder or file (longest match wins) -> what of ours it may import (prefixes).
@@ -50,12 +50,15 @@ ALLOWED = {
     ),
     "pacebench/backends": (
         *CORE,
+        "pacebench.batch_scaling",
         "pacebench.backends",
         "pacebench.checkpoint",
         "pacebench.plugins",
     ),
+    "pacebench/batch_scaling.py": ("pacebench.errors", "pacebench.spec"),
     "pacebench/study.py": (
         *CORE,
+        "pacebench.batch_scaling",
         "pacebench.loading",
         "pacebench.store",
         "pacebench.compat.probe",
@@ -70,7 +73,8 @@ ALLOWED = {
         "pacebench.shards",
         "pacebench.backends.layers",
     ),
-    "submissions": ("pacebench.spec", "pacebench.schedules"),
+    "submissions": ("pacebench.spec", "pacebench.schedules", "pacebench.optimizers"),
+    "pacebench/optimizers": ("pacebench.optimizers",),
     "tuning": (*CORE, "tuning"),
     "scoring": (
         *CORE,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from pacebench import schedules
+from pacebench.batch_scaling import BASE_LEARNING_RATE
 from pacebench.errors import SubmissionError, unknown_name
 from pacebench.plan import TrialPlan
 from pacebench.seeds import Seed
@@ -21,8 +22,16 @@ from pacebench.spec import (
     Workload,
 )
 
-RESERVED_HYPERPARAMETERS = ("dropout_rate", "label_smoothing", "grad_clip")
-"""Applied by the backend for level-1 submissions, never handed to a library's optimizer."""
+ACCUMULATION_STEPS = "accumulation_steps"
+RESERVED_HYPERPARAMETERS = (
+    "dropout_rate",
+    "label_smoothing",
+    "grad_clip",
+    ACCUMULATION_STEPS,
+    BASE_LEARNING_RATE,
+)
+"""Applied by the backend for level-1 submissions, or a record of what was applied when the plan was
+drawn; never handed to a library's optimizer."""
 SCHEDULE_HYPERPARAMETERS = ("schedule", "warmup_factor")
 """Applied by the backend for a library's optimizer (`pacebench.schedules`)."""
 RUN_AHEAD_STEPS = 4
@@ -305,6 +314,27 @@ def parameter_view(
 ) -> dict[str, Parameter]:
     """Give the parameters by name with their kinds and whether they are of the output layer."""
     return {n: Parameter(v, kind_of(n), n in outputs) for n, v in values.items()}
+
+
+def n_parts_of(hparams: Mapping[str, Any]) -> int:
+    """Give the number of parts whose gradients make a step's (`accumulation_steps`, or 1).
+
+    Raises SubmissionError if it is no positive integer.
+    """
+    n_parts = hparams.get(ACCUMULATION_STEPS, 1)
+    if isinstance(n_parts, bool) or not isinstance(n_parts, int) or n_parts < 1:
+        raise SubmissionError(f"{ACCUMULATION_STEPS} is {n_parts!r}; it must be a positive integer")
+    return n_parts
+
+
+def check_parts(n_rows: int, n_parts: int) -> None:
+    """Raise SubmissionError unless `n_rows` of a batch divide into equal parts."""
+    if n_rows % n_parts:
+        raise SubmissionError(
+            f"{ACCUMULATION_STEPS} is {n_parts}, which does not divide the {n_rows} rows of a "
+            "batch (examples, or shards of graphs; in torch those of one device); choose a "
+            f"divisor of {n_rows}"
+        )
 
 
 def library_hyperparameters(hparams: Mapping[str, Any]) -> dict[str, Any]:

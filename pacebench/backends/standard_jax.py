@@ -13,6 +13,7 @@ from optax.contrib import ScheduleFreeState, schedule_free_eval_params
 
 from pacebench import schedules
 from pacebench.backends.base import Algorithm, Run, library_hyperparameters, library_schedule
+from pacebench.backends.gradients_jax import mean_gradients
 from pacebench.errors import SubmissionError
 from pacebench.spec import Batch
 
@@ -59,8 +60,6 @@ def library_algorithm(make_optimizer: Callable[..., Any], where: str) -> Algorit
 
 def _initial_state(run: Run, optimizer: optax.GradientTransformationExtraArgs) -> dict[str, Any]:
     """Give params, model state, optimizer state and the compiled update, which owns its input."""
-    dropout_rate = run.hparams.get("dropout_rate")
-    label_smoothing = run.hparams.get("label_smoothing", 0.0)
     grad_clip = run.hparams.get("grad_clip")
     root = jax.random.PRNGKey(run.seed.int31)
 
@@ -68,15 +67,7 @@ def _initial_state(run: Run, optimizer: optax.GradientTransformationExtraArgs) -
         params: Any, model_state: Any, inner: Any, batch: Batch, step: jax.Array
     ) -> tuple[Any, Any, Any]:
         key = jax.random.fold_in(root, step)
-
-        def mean_loss(params: Any) -> tuple[jax.Array, Any]:
-            outputs, new_model_state = run.forward(
-                params, model_state, batch, key=key, dropout_rate=dropout_rate
-            )
-            loss = run.loss(outputs, batch, label_smoothing=label_smoothing)
-            return loss.summed / loss.n_valid_examples, new_model_state
-
-        (value, new_model_state), gradients = jax.value_and_grad(mean_loss, has_aux=True)(params)
+        value, gradients, new_model_state = mean_gradients(run, params, model_state, batch, key)
         if grad_clip is not None:
             factor = jnp.minimum(
                 1.0, grad_clip / (optax.global_norm(gradients) + GRAD_NORM_EPSILON)

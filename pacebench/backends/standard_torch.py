@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from pacebench import schedules
 from pacebench.backends.base import Algorithm, Run, library_hyperparameters, library_schedule
-from pacebench.backends.ranks_torch import sum_in_place
+from pacebench.backends.gradients_torch import mean_gradients
 from pacebench.errors import SubmissionError
 from pacebench.spec import Batch
 
@@ -77,17 +77,11 @@ def library_algorithm(optimizer_class: Callable[..., Any], where: str) -> Algori
 
 
 def _step(run: Run, state: dict[str, Any], batches: Iterator[Batch]) -> dict[str, Any]:
-    batch = next(batches)
     optimizer, scheduler = state["optimizer"], state["scheduler"]
     if isinstance(optimizer, HasModes):
         optimizer.train()
     optimizer.zero_grad(set_to_none=True)
-    outputs = run.forward(batch, dropout_rate=run.hparams.get("dropout_rate"))
-    loss = run.loss(outputs, batch, label_smoothing=run.hparams.get("label_smoothing", 0.0))
-    n_valid_examples = run.all_reduce(loss.n_valid_examples)
-    loss.summed.backward(1.0 / n_valid_examples)  # the gradient of the mean, an operation less
-    gradients = [p.grad for p in run.params.values() if p.grad is not None]
-    sum_in_place(gradients)
+    gradients = mean_gradients(run, next(batches))
     if run.hparams.get("grad_clip") is not None:
         clip_gradients(gradients, run.hparams["grad_clip"])
     optimizer.step()
