@@ -23,6 +23,8 @@ MODEL_EVALUATIONS = "model_evaluations"
 """What a submission may log to METRICS_FILE: how often it called the model in training so far."""
 META_FILE = "meta.json"
 END_FILE = "end.json"
+FAIRPLAY_FILE = "fairplay.json"
+"""The verdict on the submission's source, beside its copy (`pacebench.fairplay.verdict`)."""
 SITE_MARKER = ".pacebench-site"
 """The file in the top folder of a report's website; a website holds copies of trials."""
 

@@ -1,0 +1,252 @@
+"""Names whose use is against the rules, or for a person to look at: tables, and their reader."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from pacebench.fairplay.findings import Found, Level, Rule
+from pacebench.fairplay.names import Names, Scope, text_of, words
+
+
+class Meaning(NamedTuple):
+    """What using a name means."""
+
+    rule: Rule
+    level: Level
+    reason: str
+
+
+def _table(*groups: tuple[Rule, Level, str, str]) -> dict[str, Meaning]:
+    return {
+        name: Meaning(rule, level, reason)
+        for rule, level, reason, names in groups
+        for name in names.split()
+    }
+
+
+IMPORTS = _table(
+    (
+        Rule.NETWORK,
+        Level.DENY,
+        "a trial has no network: nothing may come in or go out",
+        "socket socketserver ssl http urllib.request urllib3 requests aiohttp httpx ftplib smtplib "
+        "imaplib poplib telnetlib xmlrpc paramiko boto3 botocore grpc zmq websockets wandb "
+        "comet_ml neptune huggingface_hub gdown torch.hub google.cloud",
+    ),
+    (
+        Rule.EVALUATION_DATA,
+        Level.DENY,
+        "data comes from the batches handed over and from nowhere else",
+        "workloads sklearn.datasets torchvision.datasets torchaudio.datasets tensorflow_datasets "
+        "datasets pacebench.data pacebench.opening pacebench.plugins pacebench.shards "
+        "algoperf.workloads algoperf.data_utils algorithmic_efficiency.workloads "
+        "algorithmic_efficiency.data_utils",
+    ),
+    (
+        Rule.INTERNALS,
+        Level.DENY,
+        "the benchmark's own parts are not the submission's; pacebench.spec, "
+        "pacebench.schedules and pacebench.optimizers are",
+        "pacebench",
+    ),
+    (Rule.INTERNALS, Level.DENY, "it reads and writes this process's memory", "ctypes cffi"),
+)
+"""Modules whose import tells; the longest name counts."""
+ALLOWED_IMPORTS = (
+    "pacebench.spec",
+    "pacebench.schedules",
+    "pacebench.optimizers",
+    "pacebench.errors.SubmissionError",
+)
+
+USES = _table(
+    (
+        Rule.TIMER,
+        Level.WARN,
+        "it reads or waits for time; run.seconds_used() and run.seconds_left() are the clock",
+        "time timeit datetime.datetime.now datetime.datetime.utcnow datetime.datetime.today "
+        "datetime.date.today os.times resource.getrusage",
+    ),
+    (
+        Rule.PROCESS,
+        Level.DENY,
+        "a process of its own works where the clock does not look",
+        "subprocess os.system os.popen os.fork os.forkpty os.spawnl os.spawnle os.spawnlp "
+        "os.spawnlpe os.spawnv os.spawnve os.spawnvp os.spawnvpe os.execl os.execle os.execlp "
+        "os.execlpe os.execv os.execve os.execvp os.execvpe os.posix_spawn os.posix_spawnp "
+        "multiprocessing torch.multiprocessing concurrent.futures.ProcessPoolExecutor pty "
+        "joblib.Parallel ray dask pexpect",
+    ),
+    (
+        Rule.THREAD,
+        Level.WARN,
+        "it starts a thread; one that lives into an evaluation works while the clock stands still",
+        "threading.Thread threading.Timer _thread concurrent.futures.ThreadPoolExecutor asyncio "
+        "multiprocessing.pool.ThreadPool multiprocessing.dummy",
+    ),
+    (
+        Rule.INTERNALS,
+        Level.DENY,
+        "it looks for objects that the trial did not hand over",
+        "gc.get_objects gc.get_referrers gc.get_referents sys._getframe sys._current_frames "
+        "sys.modules sys.setprofile sys.settrace threading.setprofile threading.settrace "
+        "sys.addaudithook inspect.currentframe inspect.stack inspect.trace inspect.getouterframes "
+        "inspect.getinnerframes inspect.getclosurevars traceback.walk_stack tracemalloc "
+        "threading.enumerate threading._active",
+    ),
+    (
+        Rule.RUN_FOLDER,
+        Level.DENY,
+        "the command line names the trial's folder, which is not the submission's to know",
+        "sys.argv sys.orig_argv",
+    ),
+    (
+        Rule.DEFERRED_WORK,
+        Level.DENY,
+        "it runs when the trial does not call the submission",
+        "signal gc.callbacks threading.excepthook sys.excepthook",
+    ),
+    (
+        Rule.DEFERRED_WORK,
+        Level.WARN,
+        "it runs when the trial does not call the submission",
+        "atexit weakref.finalize torch.nn.modules.module.register_module_forward_hook "
+        "torch.nn.modules.module.register_module_forward_pre_hook",
+    ),
+    (
+        Rule.DYNAMIC_CODE,
+        Level.DENY,
+        "code that is made when it runs cannot be read before",
+        "builtins.exec builtins.eval builtins.compile marshal types.FunctionType types.CodeType "
+        "runpy importlib.reload importlib.util importlib.machinery sys.meta_path sys.path_hooks "
+        "code codeop",
+    ),
+    (
+        Rule.DYNAMIC_CODE,
+        Level.WARN,
+        "what it finds cannot be read off the source",
+        "builtins.globals builtins.__dict__ torch.utils.cpp_extension operator.attrgetter "
+        "operator.methodcaller",
+    ),
+    (
+        Rule.SETTINGS,
+        Level.WARN,
+        "precision, threads and cores are the rules' and the plan's to say",
+        "torch.set_float32_matmul_precision torch.set_num_threads torch.set_num_interop_threads "
+        "os.sched_setaffinity os.nice jax.default_matmul_precision",
+    ),
+)
+"""Names whose use tells, with all that is below them; the longest name counts."""
+EXEMPT = ("multiprocessing.cpu_count", "time.struct_time", "asyncio.Future")
+
+OPEN_DOORS = words(
+    "__closure__ cell_contents __globals__ __self__ __code__ __subclasses__ __builtins__ f_back "
+    "f_locals f_globals gi_frame cr_frame ag_frame tb_frame"
+)
+"""Attributes by which Python code reaches what was not handed to it."""
+_PRIVATE = re.compile(r"@(run|batches|workload)\.(_|__dict__|gi_|open_sources)")
+_HOOKS = ("register_forward_hook", "register_forward_pre_hook")
+
+
+def meaning_of(dotted: str, table: Mapping[str, Meaning]) -> Meaning | None:
+    """Give the meaning of a name, or of the longest part of it that has one."""
+    if "()" in dotted:
+        return None  # what a call gives: the call is judged
+    parts = dotted.split(".")
+    for n in range(len(parts), 0, -1):
+        name = ".".join(parts[:n])
+        if name in EXEMPT or name in ALLOWED_IMPORTS:
+            return None
+        if name in table:
+            return table[name]
+    return None
+
+
+def find_uses(names: Names) -> Iterator[Found]:
+    """Go through the findings that names alone give."""
+    for node, scope in names.nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from _imports(names, node)
+        elif isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call):
+            yield from _use(names, node, scope)
+
+
+def _imports(names: Names, node: ast.Import | ast.ImportFrom) -> Iterator[Found]:
+    if isinstance(node, ast.Import):
+        modules = [alias.name for alias in node.names]
+    elif node.level:
+        return  # the submission's own files
+    else:
+        modules = [f"{node.module}.{alias.name}" for alias in node.names]
+    for module in modules:
+        if meaning := meaning_of(module, IMPORTS):
+            yield _told(names, node, meaning, f"imports {module}")
+
+
+def _use(names: Names, node: ast.expr, scope: Scope) -> Iterator[Found]:
+    parent = names.parents.get(node)
+    attribute = node.attr if isinstance(node, ast.Attribute) else ""
+    if isinstance(parent, ast.Attribute) and attribute not in OPEN_DOORS:
+        return  # the whole name is looked at once
+    if isinstance(node, ast.Call):
+        yield from _blind_lookup(names, node, scope)
+    dotted = names.dotted(node, scope)
+    is_made = isinstance(node, ast.Call | ast.Subscript)  # getattr(...), sys.modules[...]
+    if is_made:
+        if not dotted or dotted.endswith("()"):
+            return
+        attribute = dotted.rpartition(".")[2]
+        if meaning := meaning_of(dotted, IMPORTS):
+            yield _told(names, node, meaning, f"reaches {dotted}")
+            return
+    if _PRIVATE.match(dotted) or attribute in OPEN_DOORS:
+        meaning = Meaning(
+            Rule.INTERNALS, Level.DENY, "what the trial handed over is used by its public names"
+        )
+        yield _told(names, node, meaning, f"reads {dotted.lstrip('@') or attribute}")
+    elif attribute in _HOOKS:
+        meaning = Meaning(
+            Rule.DEFERRED_WORK, Level.WARN, "a forward hook runs in evaluations too, uncharged"
+        )
+        yield _told(names, node, meaning, attribute)
+    elif (meaning_ := meaning_of(dotted, USES)) is not None and _is_use(node, parent, dotted):
+        if meaning_.rule is Rule.THREAD and _is_closed(names, node):
+            meaning_ = Meaning(Rule.THREAD, Level.ALLOW, "a with statement ends its threads")
+        yield _told(names, node, meaning_, dotted.removeprefix("builtins."))
+
+
+def _is_use(node: ast.expr, parent: ast.AST | None, dotted: str) -> bool:
+    """Whether this is more than the bare name of a module (an argument, a definition)."""
+    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+        return False
+    is_module = "." not in dotted
+    return not is_module or isinstance(parent, ast.Assign | ast.Call)
+
+
+def _is_closed(names: Names, node: ast.expr) -> bool:
+    """Whether a pool is made by a with statement."""
+    call = names.parents.get(node)
+    return isinstance(call, ast.Call) and isinstance(names.parents.get(call), ast.withitem)
+
+
+def _blind_lookup(names: Names, node: ast.Call, scope: Scope) -> Iterator[Found]:
+    """Look at getattr and import by a name that is made when it runs."""
+    function = names.dotted(node.func, scope)
+    if function in ("builtins.__import__", "importlib.import_module"):
+        if not (node.args and text_of(node.args[0])):
+            meaning = Meaning(Rule.DYNAMIC_CODE, Level.WARN, "which module cannot be read")
+            yield _told(names, node, meaning, "imports by a name made when it runs")
+    elif function == "builtins.getattr" and len(node.args) > 1 and not text_of(node.args[1]):
+        base = names.dotted(node.args[0], scope)
+        if base.startswith(("@run", "@batches", "@workload", "pacebench")) or any(
+            base and f"{name}.".startswith(f"{base}.") for name in (*USES, *IMPORTS)
+        ):
+            meaning = Meaning(Rule.DYNAMIC_CODE, Level.WARN, "which attribute cannot be read")
+            yield _told(names, node, meaning, f"getattr of {base.lstrip('@')} by a made-up name")
+
+
+def _told(names: Names, node: ast.AST, meaning: Meaning, what: str) -> Found:
+    return names.found(node, meaning.rule, what, meaning.reason, meaning.level)

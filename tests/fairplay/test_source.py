@@ -1,0 +1,262 @@
+"""The reader of source finds planted cheats at their lines, and nothing in what is honest."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pacebench.fairplay.findings import Found, Level, Rule, in_order, worst
+from pacebench.fairplay.source import MAX_FILE_BYTES
+from pacebench.fairplay.verdict import read_source, verdict, verdict_json, workload_names
+from tests.fairplay.planted import CHEATS, HONEST, Planted
+from tests.support import REPOSITORY
+
+SEEN_IN_SOURCE = [cheat for cheat in CHEATS if cheat.rule is not None]
+SHIPPED = [
+    *sorted(p for p in (REPOSITORY / "submissions").iterdir() if (p / "submission.toml").is_file()),
+    *sorted(p for p in (REPOSITORY / "tests/compat/submissions").iterdir() if p.is_dir()),
+]
+
+
+def bad(found: list[Found]) -> list[Found]:
+    return [one for one in found if one.level is not Level.ALLOW]
+
+
+def read(folder: Path, code: str, name: str = "code.py") -> list[Found]:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(code)
+    return read_source(folder)
+
+
+@pytest.mark.parametrize("cheat", SEEN_IN_SOURCE, ids=lambda c: c.name)
+def test_a_planted_cheat_is_found_at_its_line(cheat: Planted, tmp_path: Path) -> None:
+    found = bad(read_source(cheat.write(tmp_path)))
+    assert (cheat.rule, cheat.place) in {(one.rule, one.place) for one in found}
+    assert all("\n" not in one.reason for one in found)
+
+
+@pytest.mark.parametrize("twin", HONEST, ids=lambda c: c.name)
+def test_nothing_is_found_in_its_honest_twin(twin: Planted, tmp_path: Path) -> None:
+    assert bad(read_source(twin.write(tmp_path))) == []
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda p: p.name)
+def test_nothing_is_found_in_what_is_shipped(folder: Path) -> None:
+    assert bad(read_source(folder)) == []
+
+
+# One line each, in a step; which rule, and how bad.
+LINES = {
+    "import time as t; t.perf_counter()": (Rule.TIMER, Level.WARN),
+    "from time import monotonic as m; m()": (Rule.TIMER, Level.WARN),
+    "import time; clock = getattr(time, 'monotonic'); clock()": (Rule.TIMER, Level.WARN),
+    "import datetime; datetime.datetime.now()": (Rule.TIMER, Level.WARN),
+    "import time; setattr(time, 'monotonic', int)": (Rule.PATCHING, Level.DENY),
+    "import time; time.__dict__['monotonic'] = int": (Rule.PATCHING, Level.DENY),
+    "import time; vars(time).update(monotonic=int)": (Rule.PATCHING, Level.DENY),
+    "__import__('time').monotonic = int": (Rule.PATCHING, Level.DENY),
+    "import importlib; importlib.import_module('jax').jit = int": (Rule.PATCHING, Level.DENY),
+    "import sys; sys.modules['time'].monotonic = int": (Rule.PATCHING, Level.DENY),
+    "import sys; sys.modules['pacebench.clock'].Clock": (Rule.INTERNALS, Level.DENY),
+    "from pacebench.clock import Clock": (Rule.INTERNALS, Level.DENY),
+    "from pacebench.errors import DataError": (Rule.INTERNALS, Level.DENY),
+    "from unittest import mock; mock.patch('time.monotonic')": (Rule.PATCHING, Level.DENY),
+    "import gc; gc.get_objects()": (Rule.INTERNALS, Level.DENY),
+    "import inspect; inspect.currentframe()": (Rule.INTERNALS, Level.DENY),
+    "run.forward.__self__.wait": (Rule.INTERNALS, Level.DENY),
+    "getattr(run.forward, '__self__')": (Rule.INTERNALS, Level.DENY),
+    "run._evaluations": (Rule.INTERNALS, Level.DENY),
+    "batches.gi_frame.f_locals": (Rule.INTERNALS, Level.DENY),
+    "batches._source.read": (Rule.INTERNALS, Level.DENY),
+    "run.seconds_used = int": (Rule.TRIAL_STATE, Level.DENY),
+    "batches.position = 0": (Rule.TRIAL_STATE, Level.DENY),
+    "setattr(run, 'step', 1)": (Rule.TRIAL_STATE, Level.DENY),
+    "run.model.forward = int": (Rule.DEFERRED_WORK, Level.DENY),
+    "import atexit; atexit.register(int)": (Rule.DEFERRED_WORK, Level.WARN),
+    "import signal; signal.setitimer(0, 1)": (Rule.DEFERRED_WORK, Level.DENY),
+    "import subprocess; subprocess.run(['true'])": (Rule.PROCESS, Level.DENY),
+    "import os; os.system('true')": (Rule.PROCESS, Level.DENY),
+    "import socket": (Rule.NETWORK, Level.DENY),
+    "from urllib.request import urlopen": (Rule.NETWORK, Level.DENY),
+    "import importlib; importlib.import_module('requests')": (Rule.NETWORK, Level.DENY),
+    "import os; os.environ['SECRET']": (Rule.ENVIRONMENT, Level.WARN),
+    "from os import environ as e; e.get('SECRET')": (Rule.ENVIRONMENT, Level.WARN),
+    "import os; os.environ.get('RANK')": (Rule.ENVIRONMENT, Level.ALLOW),
+    "import os; os.environ['TRITON_CACHE_DIR'] = '/a'": (Rule.COMPILE_CACHE, Level.DENY),
+    "import jax; jax.config.update('jax_compilation_cache_dir', 'a')": (
+        Rule.COMPILE_CACHE,
+        Level.DENY,
+    ),
+    "import torch; torch.backends.cuda.matmul.allow_tf32 = True": (Rule.SETTINGS, Level.WARN),
+    "import torch; torch.backends.cudnn.benchmark = True": (Rule.SETTINGS, Level.ALLOW),
+    "exec('x = 1')": (Rule.DYNAMIC_CODE, Level.DENY),
+    "eval('1')": (Rule.DYNAMIC_CODE, Level.DENY),
+    "import importlib; importlib.import_module('ti' + 'me')": (Rule.DYNAMIC_CODE, Level.WARN),
+    "import time; getattr(time, 'mono' + 'tonic')": (Rule.DYNAMIC_CODE, Level.WARN),
+    "open('/etc/passwd')": (Rule.FILES, Level.WARN),
+    "from pathlib import Path; Path('notes').write_text('x')": (Rule.FILES, Level.WARN),
+    "open(__file__ + '/../../../end.json')": (Rule.RUN_FOLDER, Level.DENY),
+    "name = 'rows.jsonl'": (Rule.RUN_FOLDER, Level.DENY),
+    "import sys; sys.argv[-1]": (Rule.RUN_FOLDER, Level.DENY),
+    "import os; open(os.path.dirname(os.path.dirname(__file__)) + '/x')": (
+        Rule.RUN_FOLDER,
+        Level.DENY,
+    ),
+    "run.workload == 'digits'": (Rule.WORKLOAD_NAME, Level.DENY),
+    "name = run.workload; fast = name.startswith('dig')": (Rule.WORKLOAD_NAME, Level.DENY),
+    "rate = 1.0 if 'wm' in run.workload else 0.1": (Rule.WORKLOAD_NAME, Level.DENY),
+    "hash(run.workload)": (Rule.WORKLOAD_NAME, Level.WARN),
+    "getattr(run.hparams, f'rate_{run.workload}')": (Rule.WORKLOAD_NAME, Level.DENY),
+    "[n for n in ('x', 'y') if n == 'mnist']": (Rule.WORKLOAD_NAME, Level.DENY),
+    "rates = dict(mnist=0.1, wmt=0.2)": (Rule.WORKLOAD_TABLE, Level.DENY),
+    "rates = {'lr': {'mnist': 0.1}}": (Rule.WORKLOAD_TABLE, Level.DENY),
+    "x = sum(p.numel() for p in run.params.values()) == 50890": (Rule.FINGERPRINT, Level.DENY),
+    "x = sum(p.numel() for p in run.params.values()) > 50890": (Rule.FINGERPRINT, Level.WARN),
+    "x = [p for p in run.params.values() if p.shape == (784, 128)]": (
+        Rule.FINGERPRINT,
+        Level.DENY,
+    ),
+    "n = len(run.params); x = {52: 0.1, 161: 0.2}[n]": (Rule.FINGERPRINT, Level.DENY),
+    "fast = run.step_hint == 19450": (Rule.FINGERPRINT, Level.DENY),
+    "x = hash(tuple(p.shape for p in run.params.values()))": (Rule.FINGERPRINT, Level.DENY),
+    "x = 'blocks.3.conv.weight' in run.params": (Rule.FINGERPRINT, Level.WARN),
+    "weights = " + repr([0.5] * 600): (Rule.MEMORISED_WEIGHTS, Level.WARN),
+    "run.model.load_state_dict(state['w']); state['w'] = 1": None,
+    "import torch; w = torch.load(__file__[:-7]); run.model.load_state_dict(w)": (
+        Rule.MEMORISED_WEIGHTS,
+        Level.DENY,
+    ),
+    "x = run.params['a'].shape[0] == 1": None,
+    "scale = max(run.params['a'].shape) ** 0.5": None,
+    "import gc; gc.collect()": None,
+    "import math; run.log({'rate': math.exp(0.1)})": None,
+    "raise ValueError(f'{run.workload} has no bias')": None,
+    "half = run.step >= run.step_hint // 2": None,
+    "import torch; torch.compile(run.model); run.model.eval()": None,
+}
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line[:60])
+def test_a_line_is_judged_by_its_rule(line: str, tmp_path: Path) -> None:
+    found = read(tmp_path, f"def step(run, state, batches):\n    {line}\n    return state\n")
+    expected = LINES[line]
+    if expected is None:
+        assert bad(found) == []
+    else:
+        assert expected in {(one.rule, one.level) for one in found}
+        assert {one.place for one in found} == {"code.py:2"}
+
+
+ENDS = {
+    "raise Finished": Level.DENY,
+    "if run.step > 40: raise Finished": Level.DENY,
+    "if state['loss'] < 0.1: raise Finished": Level.WARN,
+    "if run.seconds_left() < 1: raise Finished": Level.ALLOW,
+    "if any(m['validation/loss'] < 1 for _, m in run.evaluations): raise Finished": Level.ALLOW,
+    "end = 2 * run.step_hint\n    if run.step == end: raise Finished('done')": Level.ALLOW,
+    "if run.step < run.step_hint: return state\n    raise Finished": Level.ALLOW,
+}
+
+
+@pytest.mark.parametrize("code", ENDS)
+def test_an_end_is_judged_by_what_it_depends_on(code: str, tmp_path: Path) -> None:
+    head = "from pacebench.spec import Finished\ndef step(run, state, batches):\n    "
+    found = [f for f in read(tmp_path, head + code + "\n") if f.rule is Rule.FINISHED]
+    assert [one.level for one in found] == [ENDS[code]]
+
+
+def test_an_argument_that_is_called_like_a_module_is_not_the_module(tmp_path: Path) -> None:
+    code = "import time\ndef f(time):\n    time.monotonic = 1\n    return time.monotonic()\n"
+    assert bad(read(tmp_path, code)) == []
+
+
+def test_arguments_are_known_by_their_place_whatever_they_are_called(tmp_path: Path) -> None:
+    code = "def step(r, s, b):\n    r.evaluations.clear()\n    b.position = 0\n"
+    found = read(tmp_path, code)
+    assert {(f.rule, f.place) for f in found} == {
+        (Rule.HISTORY, "code.py:2"),
+        (Rule.TRIAL_STATE, "code.py:3"),
+    }
+
+
+def test_a_table_in_a_data_file_is_found_and_metadata_is_not_one(tmp_path: Path) -> None:
+    (tmp_path / "submission.toml").write_text("[batch_size]\nmnist = 64\nwmt = 128\n")
+    (tmp_path / "rates.json").write_text('{"all": [{"wmt": 0.1}]}')
+    (found,) = read_source(tmp_path)
+    assert (found.rule, found.place) == (Rule.WORKLOAD_TABLE, "rates.json:1")
+
+
+def test_a_file_in_a_deeper_folder_may_read_the_submissions_own(tmp_path: Path) -> None:
+    line = "from pathlib import Path\ntext = (Path(__file__).parent{} / 'a.json').read_text()\n"
+    read(tmp_path, line.format(".parent"), "deep/code.py")
+    assert bad(read_source(tmp_path)) == []
+    (found,) = bad(read(tmp_path, line.format(".parent.parent"), "deep/code.py"))
+    assert (found.rule, found.place) == (Rule.RUN_FOLDER, "deep/code.py:2")
+
+
+def test_whatever_lies_in_the_folder_the_reader_gives_findings(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def (:\n")
+    (tmp_path / "binary.py").write_bytes(bytes(range(256)))
+    (tmp_path / "huge.py").write_bytes(b"#" * (MAX_FILE_BYTES + 1))
+    (tmp_path / "deep.py").write_text("x = " + "(" * 5000 + ")" * 5000)
+    (tmp_path / "long.py").write_text("x = " + " + ".join(["a.b"] * 400) + "\n")
+    (tmp_path / "chain.py").write_text("x = y" + ".z" * 900 + "\n")
+    (tmp_path / "ring.py").write_text("a = b\nb = a\na = a.c(b)\nb = b.d\nfor a in b: a.e = b\n")
+    (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "library.so").write_bytes(b"\x7fELF")
+    (tmp_path / "weights.npz").write_bytes(b"PK")
+    (tmp_path / "dangling.py").symlink_to("nowhere.py")
+    (tmp_path / "ring").symlink_to(tmp_path, target_is_directory=True)
+    os.mkfifo(tmp_path / "pipe.py")
+    found = read_source(tmp_path)
+    unread = {f.place.split(":")[0] for f in found if f.rule is Rule.UNREAD}
+    wanted = {"broken.py", "binary.py", "huge.py", "deep.py", "library.so", "dangling.py"}
+    assert unread == wanted | {"pipe.py"}
+    assert [f.place for f in found if f.rule is Rule.MEMORISED_WEIGHTS] == ["weights.npz:1"]
+    assert worst(found) is Level.WARN
+
+
+def test_every_file_of_the_repository_can_be_read() -> None:
+    packages = ("pacebench", "workloads", "submissions", "tests", "scoring")
+    found = [one for name in packages for one in read_source(REPOSITORY / name)]
+    assert not [one for one in found if one.rule is Rule.UNREAD]
+    assert all(one.reason and one.place for one in found)
+    assert len(found) > 100  # the benchmark itself does all that a submission may not
+
+
+def test_the_same_source_gives_the_same_bytes(tmp_path: Path) -> None:
+    folder = CHEATS[0].write(tmp_path)
+    first = verdict_json(folder)
+    assert verdict_json(folder) == first
+    said = verdict(folder)
+    assert said["level"] == "deny"
+    assert [f["place"] for f in said["findings"]] == [CHEATS[0].place]
+
+
+def test_the_worst_comes_first_and_each_once() -> None:
+    def found(level: Level, place: str) -> Found:
+        return Found(rule=Rule.TIMER, place=place, level=level, reason="r")
+
+    several = [
+        found(Level.ALLOW, "a.py:2"),
+        found(Level.WARN, "a.py:10"),
+        found(Level.WARN, "a.py:9"),
+        found(Level.DENY, "b.py:1"),
+        found(Level.WARN, "b.py:1"),
+    ]
+    places = [(one.place, one.level) for one in in_order(several)]
+    assert places == [
+        ("b.py:1", "deny"),
+        ("a.py:9", "warn"),
+        ("a.py:10", "warn"),
+        ("a.py:2", "allow"),
+    ]
+    assert worst(several) is Level.DENY
+    assert worst([]) is Level.ALLOW
+
+
+def test_workloads_are_known_by_our_names_and_algoperfs() -> None:
+    assert {"digits", "wmt_mini", "imagenet_resnet", "finewebedu_lm"} <= workload_names()
