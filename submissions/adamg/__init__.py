@@ -1,0 +1,1 @@
+"""AdamG, a method without a learning rate to tune."""

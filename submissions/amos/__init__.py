@@ -1,0 +1,1 @@
+"""Amos, an optimizer whose weight decay and step size fall by themselves."""

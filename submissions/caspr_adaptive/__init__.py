@@ -1,0 +1,1 @@
+"""CASPR with NadamW's step size."""

@@ -1,0 +1,1 @@
+"""NadamW with a cyclic learning rate."""

@@ -1,0 +1,1 @@
+"""Distributed Shampoo with grafting."""

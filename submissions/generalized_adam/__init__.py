@@ -1,0 +1,1 @@
+"""The family of Nesterov momentum with and without Adam's denominator."""

@@ -1,0 +1,1 @@
+"""Latest weight averaging by a moving average of snapshots."""

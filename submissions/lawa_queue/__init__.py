@@ -1,0 +1,1 @@
+"""Latest weight averaging over a queue of snapshots."""

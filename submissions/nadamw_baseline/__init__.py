@@ -1,0 +1,1 @@
+"""AlgoPerf's NadamW baseline."""

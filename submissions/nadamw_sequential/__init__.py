@@ -1,0 +1,1 @@
+"""NadamW's points, one after another in a single trial."""

@@ -1,0 +1,1 @@
+"""Schedule-Free averaging over Prodigy's step sizes."""
