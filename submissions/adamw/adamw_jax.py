@@ -1,4 +1,4 @@
-"""AdamW (Loshchilov and Hutter 2019) with linear warmup and cosine decay, in optax."""
+"""AdamW with linear warmup and cosine decay, by optax.adamw; adamw_torch has the formula."""
 
 import jax.numpy as jnp
 import optax

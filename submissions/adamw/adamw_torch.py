@@ -1,4 +1,12 @@
-"""AdamW (Loshchilov and Hutter 2019) with linear warmup and cosine decay, in torch."""
+"""AdamW with linear warmup and cosine decay, in torch.
+
+    m ← β1 m + (1 - β1) g                   v ← β2 v + (1 - β2) g²
+    θ ← θ - η (m / (1 - β1^t) / (√(v / (1 - β2^t)) + ε) + λ θ)
+
+Adam (Kingma and Ba 2015, arXiv:1412.6980) with decoupled weight decay (Loshchilov and Hutter 2019,
+arXiv:1711.05101), by torch.optim.AdamW. β2 = 0.999 and ε = 1e-8 are Adam's; the ranges are ours,
+around the usual 1e-3 and 0.9.
+"""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""SGD with Nesterov momentum (Sutskever et al. 2013), warmup and linear decay, in optax."""
+"""SGD with Nesterov momentum and linear decay, by optax.sgd; nesterov_torch has the formula."""
 
 import jax.numpy as jnp
 import optax

@@ -1,4 +1,11 @@
-"""SGD with Nesterov momentum (Sutskever et al. 2013), warmup and linear decay, in torch."""
+"""SGD with Nesterov momentum, linear warmup and linear decay, in torch.
+
+    g' = g + λ θ        b ← μ b + g'        θ ← θ - η (g' + μ b)
+
+Nesterov's accelerated gradient as Sutskever et al. 2013 (PMLR 28) write it, shifted so that
+gradients are taken at θ, by torch.optim.SGD; the decay λ θ is part of the gradient. The ranges are
+ours, around the usual 0.1 and 0.9.
+"""
 
 import torch
 

@@ -1,7 +1,12 @@
-"""Schedule-Free AdamW (Defazio et al. 2024) in torch, by the authors' library.
+"""Schedule-Free AdamW in torch, by the authors' library.
 
-The library's optimizer switches between the parameters at which gradients are taken (y) and those
-that are evaluated (the average x); the backend asks it to before evaluations.
+    y = (1 - β1) z + β1 x        v ← β2 v + (1 - β2) g²,  g taken at y
+    z ← z - γ (g / (√(v / (1 - β2^t)) + ε) + λ y)        x ← (1 - c) x + c z
+
+Defazio et al. 2024 (arXiv:2405.15682), algorithm 1 with the decay at y: γ is warmed up and then
+constant, and c is this step's γ², at its largest so far, over the sum of all. x is evaluated:
+schedulefree's optimizer switches between y and x, and the backend asks it to before evaluations.
+β2 = 0.999 is the library's; the ranges are ours, around its γ = 2.5e-3 and β1 = 0.9.
 """
 
 import schedulefree
