@@ -1,0 +1,1 @@
+"""Adam with moments of 8 bits."""

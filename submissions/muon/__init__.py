@@ -1,0 +1,1 @@
+"""Muon, with AdamW for what is no hidden matrix."""

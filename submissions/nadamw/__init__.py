@@ -1,0 +1,1 @@
+"""NAdam with decoupled weight decay."""

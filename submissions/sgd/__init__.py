@@ -1,0 +1,1 @@
+"""SGD without momentum."""
