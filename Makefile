@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := adamw nesterov_jax schedule_free_adamw
 
-.PHONY: setup demo test test-full lint bench clean
+.PHONY: setup demo test test-browser test-full lint bench clean
 
 setup: $(VENV)/.installed
 
@@ -25,6 +25,11 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n $(JOBS)
+
+# The website in Chromium, which apt installs if there is none and this is root.
+test-browser: setup
+	.ci/chromium
+	$(BIN)/python -m pytest -m browser tests/browser
 
 # Checks at full size: gigabytes and minutes; by hand.
 test-full: setup
