@@ -13,10 +13,10 @@ preconditioned with raw gradients in its momentum. The paper computes the roots 
 steps; here that is every 20, but every step of the first 20, because roots of one gradient's
 statistics would stretch all other directions by ε^{-1/2k}. An axis longer than `max_dimension`
 keeps the diagonal of H only, which the paper does for long axes too; 512 is ours, so that a CPU can
-make such steps. In roots, eigenvalues are at least ε and at least float32's rounding of the largest one.
-Weight decay is added to the gradient. Defaults: the schedule is that of `adagrad`, whose diagonal
-this replaces; learning rates and ε are ours. Blocks, grafting and averaged matrices are what
-`distributed_shampoo` has.
+make such steps. In roots, eigenvalues are at least ε and at least float32's rounding of the
+largest. Weight decay is added to the gradient. Defaults: the schedule is that of `adagrad`, whose
+diagonal this replaces; learning rates and ε are ours. Blocks, grafting and averaged matrices are
+what `distributed_shampoo` has.
 """
 
 import torch
