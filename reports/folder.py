@@ -10,11 +10,15 @@ from pathlib import Path
 from pacebench.errors import StoreError
 from pacebench.rows import SITE_MARKER
 
+Content = str | bytes | Path
+"""Of a file in a website: its text, its bytes, or the path of a file to copy."""
+
 _FIRST_LINE = "A website written by pacebench; replaced by the next report. Its files:"
 
 
-def replace_site(out: Path, files: Mapping[str, str | Path]) -> None:
-    """Make `out` hold exactly `files`: relative path -> text, or the path of a file to copy.
+def replace_site(out: Path, files: Mapping[str, Content]) -> None:
+    """Make `out` hold exactly `files`: relative path -> text, bytes, or the path of a file to
+    copy.
 
     The old site stays until the new one is complete. Raises StoreError, and changes nothing, if
     `out` is a file, or holds anything but a site of ours.
@@ -28,8 +32,10 @@ def replace_site(out: Path, files: Mapping[str, str | Path]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, Path):
                 shutil.copyfile(content, path)
-            else:
-                path.write_text(content, encoding="utf-8", newline="")
+            elif isinstance(content, bytes):
+                path.write_bytes(content)
+            else:  # half characters, which names of files can hold, cannot be written
+                path.write_bytes(content.encode("utf-8", "replace"))
         if out.exists():
             out.rename(old)
         new.rename(out)
@@ -40,7 +46,7 @@ def replace_site(out: Path, files: Mapping[str, str | Path]) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _manifest(files: Mapping[str, str | Path]) -> str:
+def _manifest(files: Mapping[str, Content]) -> str:
     return "\n".join([_FIRST_LINE, *sorted(files), ""])
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,16 +79,8 @@ def read_runs(paths: Sequence[Path], selection: RunSelection | None = None) -> R
 
 def find_runs(paths: Sequence[Path], selection: RunSelection) -> Found:
     """Find the trials, choose those of one rules version and ruleset, and begin to read."""
-    trees = [find_tree(path) for path in paths]
-    plans = read_plans(own_runs(trees))
-    places = list({p.folder: p for tree in trees for p in tree.places}.values())
-    if not plans and not places:
-        raise no_trials(paths)
-    is_file = selection.rules is not None and selection.rules.endswith(".toml")
-    judge = load_rules(selection.rules or DEFAULT_RULES) if places or is_file else None
-    there = Counter(_key(plan) for _, plan in plans)
-    if judge is not None:
-        there.update((judge.version, place.ruleset) for place in places)
+    trees, plans, places, judge, there = _look(paths, selection)
+    is_file = _is_rules_file(selection)
     version, ruleset = _choose(
         there,
         rules=judge.version if judge is not None and is_file else selection.rules,
@@ -120,6 +112,49 @@ def find_runs(paths: Sequence[Path], selection: RunSelection) -> Found:
             ]
         ),
     )
+
+
+def leaderboard_selections(paths: Sequence[Path], selection: RunSelection) -> list[RunSelection]:
+    """Give a selection for each rules version and ruleset of the runs, that of most trials first.
+
+    Each can be read by `read_runs` alone; what `selection` asks for holds for all of them. Raises
+    LogsError if there are no trials.
+    """
+    _, _, _, judge, there = _look(paths, selection)
+    is_file = judge is not None and _is_rules_file(selection)
+    asked = judge.version if judge is not None and is_file else selection.rules
+    kept = [key for key in there if asked in (None, key[0]) and selection.ruleset in (None, key[1])]
+    return [
+        replace(selection, rules=selection.rules if is_file else version, ruleset=ruleset)
+        for version, ruleset in sorted(kept, key=lambda key: (-there[key], key))
+    ] or [selection]
+
+
+def _look(
+    paths: Sequence[Path], selection: RunSelection
+) -> tuple[
+    list[LogTree],
+    list[tuple[Path, TrialPlan]],
+    list[TrialPlace],
+    Rules | None,
+    Counter[tuple[str, str]],
+]:
+    """Give what there is: trees, own trials, AlgoPerf's, who judges these, and counts by rules."""
+    trees = [find_tree(path) for path in paths]
+    plans = read_plans(own_runs(trees))
+    places = list({p.folder: p for tree in trees for p in tree.places}.values())
+    if not plans and not places:
+        raise no_trials(paths)
+    is_asked = places or _is_rules_file(selection)
+    judge = load_rules(selection.rules or DEFAULT_RULES) if is_asked else None
+    there = Counter(_key(plan) for _, plan in plans)
+    if judge is not None:
+        there.update((judge.version, place.ruleset) for place in places)
+    return trees, plans, places, judge, there
+
+
+def _is_rules_file(selection: RunSelection) -> bool:
+    return selection.rules is not None and selection.rules.endswith(".toml")
 
 
 def request_of(place: TrialPlace, rules: Rules, splits: Sequence[str]) -> Request:

@@ -84,7 +84,7 @@ ALLOWED = {
         "tuning.rules",
         "scoring",
     ),
-    "reports": (*CORE, "scoring", "reports"),
+    "reports": (*CORE, "pacebench.algoperf_logs", "scoring", "reports"),
 }
 
 

@@ -207,9 +207,9 @@ def _document(
         "order_changes": order_changes(board).to_dict("records"),
     }
     if args.how_sure:
-        from pacebench.cli.sureness_text import tables
+        from scoring.sureness_tables import sureness_tables
 
-        found = tables(runs, board, args.reference)
+        found = sureness_tables(runs, board, args.reference)
         document["how_sure"] = {"pairs": sure.pairs.to_dict("index")} | {
             name: table.to_dict("records") for name, table in found.items()
         }

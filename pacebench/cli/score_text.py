@@ -96,6 +96,8 @@ def dirt_list(dirt: pd.DataFrame) -> str:
 
 def how_sure(sure: Sureness, changes: pd.DataFrame) -> Iterator[str]:
     """Give the short answer to "is this order real?"."""
+    from scoring.text import change_text
+
     if sure.n_studies < 2:
         yield "how sure: one study says nothing about chance; run more (--studies 3)"
         return
@@ -110,22 +112,6 @@ def how_sure(sure: Sureness, changes: pd.DataFrame) -> Iterator[str]:
     yield f"  first place: {', '.join(shares)}"
     for change in changes.to_dict("records"):
         yield f"  {change_text(change)}"
-
-
-def change_text(change: Mapping[Any, Any]) -> str:
-    """Say which order turns round without a submission, and which cell decides it."""
-    names = {k: printable(change[k]) for k in ("left_out", "first", "second", "submission")}
-    text = (
-        f"without {names['left_out']}, {names['first']} is before {names['second']}: decided by "
-        f"{names['submission']} on {change['workload']} "
-        f"(area {change['area_with']:.3f}, then {change['area_without']:.3f}"
-    )
-    if change["held_out"]:
-        text += (
-            f"; its time on {change['held_out']} is {change['held_out_with']:.2f}, then "
-            f"{change['held_out_without']:.2f} times the best"
-        )
-    return f"{text})"
 
 
 def explanation(table: pd.DataFrame, submissions: Sequence[str]) -> Iterator[str]:

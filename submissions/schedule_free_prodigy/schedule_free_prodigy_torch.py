@@ -26,7 +26,19 @@ NO_MOMENTUM = 1e-12  # nothing of it is left in float32
 
 
 class ScheduleFreeProdigy(schedulefree.ScheduleFreeWrapper, torch.optim.Optimizer):
-    """The wrapper as the torch optimizer that it behaves as but does not call itself."""
+    """The wrapper as the torch optimizer that it behaves as but does not call itself.
+
+    Its state also says which parameters are in place, which the wrapper's own leaves out.
+    """
+
+    def state_dict(self):
+        """Give Prodigy's state, with z, and the mode."""
+        return {**super().state_dict(), "train_mode": self.train_mode}
+
+    def load_state_dict(self, state_dict):
+        """Take up what `state_dict` gave."""
+        self.train_mode = state_dict["train_mode"]
+        super().load_state_dict({k: v for k, v in state_dict.items() if k != "train_mode"})
 
 
 def make(parameters, hparams, run):

@@ -32,7 +32,7 @@ OPTIONS = {
         *("--strict", "--explain", "--how-sure", "--reference"),
         *("--csv", "--table", "--latex", "--json"),
     ],
-    "report": [*SELECTION, "--out"],
+    "report": [*SELECTION, "--out", "--reference", "--figures", "--serve"],
     "new": ["name", "--framework", "--level", "--out"],
     "check": ["plugin", "--workload", "--data-dir", "--device", "--wall-limit", "--json"],
     "data": ["action", "workload", "--data-dir", "--raw", "--json"],

@@ -15,6 +15,7 @@ import pytest
 
 from pacebench.cli import report_command
 from pacebench.errors import StoreError
+from reports.results import results_of
 from reports.site import write_site
 from scoring import RunSelection, leaderboard_records, read_runs, score_runs
 from tests.scoring.run_folders import Left, add_trial, plan, write_trial
@@ -22,7 +23,7 @@ from tests.scoring.run_folders import Left, add_trial, plan, write_trial
 SCRIPT = "<script>alert(1)</script>"
 CURVE = [(1.0, 0.2), (10.0, 0.6), (20.0, 0.95)]
 # Elements that have no closing tag in HTML.
-VOID = {"meta", "link", "img", "br"}
+VOID = {"meta", "link", "img", "br", "input", "wbr"}
 
 
 class Page(HTMLParser):
@@ -56,7 +57,7 @@ class Page(HTMLParser):
 
 def make_site(runs: Path, out: Path, **selection: Any) -> Path:
     read = read_runs([runs], RunSelection(**selection))
-    return write_site(read, score_runs(read), out)
+    return write_site([results_of(read, score_runs(read))], out)
 
 
 def pages(site: Path) -> Iterator[tuple[Path, Page]]:
@@ -137,12 +138,14 @@ def test_pages_are_well_formed_and_accessible(runs: Path, tmp_path: Path) -> Non
 
 
 def test_the_first_page_shows_scores_notes_and_environment(runs: Path, tmp_path: Path) -> None:
-    text = Page(make_site(runs, tmp_path / "site")).text
+    first = make_site(runs, tmp_path / "site")
+    text = Page(first).text
     assert "1.0000" in text
     assert "not a full score: 1 of 5 studies (holds for 1 of 4 trials)" in text
     assert "sgd: 1 trial is unfinished (cifar: 1), 1 of them before a first evaluation" in text
-    assert "hardware_class" in text
-    assert "cpu-2" in text
+    about = Page(first.parent / "submissions" / "adamw.html").text
+    assert "hardware_class" in about
+    assert "cpu-2" in about
 
 
 def test_a_workload_page_shows_how_trials_ended_and_their_hyperparameters(
@@ -178,16 +181,20 @@ def test_nothing_of_a_hostile_submission_becomes_markup(hostile: Path, tmp_path:
     site = make_site(hostile, tmp_path / "site").parent
     for path, page in pages(site):
         assert page.open == [], path
-        assert not {"script", "i", "b"} & set(page.tags()), path
+        assert not {"i", "b"} & set(page.tags()), path
+        scripts = [a for tag, a in page.elements if tag == "script"]
+        assert all(
+            a["src"].startswith(("static/", "../static/", "data/", "../data/")) for a in scripts
+        )
         names = {name for _, attributes in page.elements for name in attributes}
         assert not {name for name in names if name.startswith("on")}, path
         assert all(a["src"] != "x" for tag, a in page.elements if tag == "img")
     first = Page(site / "index.html").text
     assert SCRIPT in first
     assert "{{ 7*7 }}" in first
-    for file in (*site.rglob("*.svg"), *site.rglob("*.html")):
+    for file in (*site.rglob("*.svg"), *site.rglob("*.html"), *site.glob("data/*.js")):
         text = file.read_text(encoding="utf-8")
-        assert "<script" not in text
+        assert "<script>" not in text
         assert not {"\x00", "\x1b"} & set(text)
 
 
@@ -259,10 +266,13 @@ def test_a_failure_while_writing_keeps_the_old_site(
     make_site(runs, out)
     before = contents(out)
     read = read_runs([runs])
-    (next(runs.rglob("rows.jsonl"))).unlink()
-    monkeypatch.setattr(Path, "is_file", lambda _: True)  # the file vanishes after it was listed
+
+    def vanish(*_: object) -> None:
+        raise FileNotFoundError("a log that was deleted after it was listed")
+
+    monkeypatch.setattr("reports.folder.shutil.copyfile", vanish)
     with pytest.raises(FileNotFoundError):
-        write_site(read, score_runs(read), out)
+        write_site([results_of(read, score_runs(read))], out)
     monkeypatch.undo()
     assert contents(out) == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["runs", "site"]

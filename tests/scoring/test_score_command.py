@@ -12,7 +12,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import reports.pages
 import scoring.text
 import scoring.time_to_target
 from pacebench.cli import score_command
@@ -150,6 +149,6 @@ def test_scoring_and_reports_import_no_framework() -> None:
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("module", [scoring.text, scoring.time_to_target, reports.pages])
+@pytest.mark.parametrize("module", [scoring.text, scoring.time_to_target])
 def test_the_examples_in_docstrings_hold(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]

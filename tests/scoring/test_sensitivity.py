@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pacebench.cli import score_text
 from pacebench.cli.main import main
 from scoring import PUBLISHED, read_runs, score_runs
 from scoring.explain import explain
@@ -22,6 +21,7 @@ from scoring.sensitivity import (
     without_each_submission,
     without_each_workload,
 )
+from scoring.text import change_text
 from tests.scoring.run_folders import add_trial
 from tests.scoring.study_folders import add_studies, board_of, one_each
 
@@ -76,7 +76,7 @@ def test_the_order_that_turns_round_is_named_with_its_deciding_cell(tmp_path: Pa
     assert change["area_without"] == 1.0
     assert (change["ratio_with"], change["ratio_without"]) == (pytest.approx(3.6), 1.0)
     assert change["held_out"] == ""
-    text = score_text.change_text(change)
+    text = change_text(change)
     assert text.startswith("without c, b is before a: decided by b on mnist (area 0.133, then 1")
 
 
