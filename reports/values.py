@@ -73,7 +73,9 @@ def point_texts(points: Sequence[str]) -> list[list[tuple[str, str]]]:
     >>> point_texts(['{"lr": 0.1}', ""])
     [[('lr', '0.1')], []]
     """
-    different: dict[str, dict[str, Any]] = {text: json.loads(text) for text in dict.fromkeys(points) if text}
+    different: dict[str, dict[str, Any]] = {
+        text: json.loads(text) for text in dict.fromkeys(points) if text
+    }
     first = next(iter(different.values()), {})
     varied = {
         name
