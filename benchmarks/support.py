@@ -62,12 +62,16 @@ def open_backend(
     plan: TrialPlan,
     sources: dict[str, Source],
     batches: Any = None,
+    folder: Path | None = None,
 ) -> Backend:
-    """Open a trial's backend in this process, on the real input or on given batches."""
+    """Open a trial's backend in this process, on the real input or on given batches.
+
+    `folder` is the trial's, where it has code of its own.
+    """
     workload = find_workload(plan.workload)
 
     def make_algorithm() -> Algorithm:
-        return load_algorithm(plan, Path(tempfile.gettempdir()))
+        return load_algorithm(plan, folder or Path(tempfile.gettempdir()))
 
     def open_batches(rank: int, n_ranks: int) -> Any:
         if batches is not None:
