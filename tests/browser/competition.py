@@ -28,11 +28,13 @@ N_STUDIES, N_TRIALS = 3, 2
 
 # By submission the seconds to the target on each of WORKLOADS; None never reaches it. The first
 # study is a second faster and the last one a second slower; the second trial takes twice as long.
+# On the gate sparse takes exactly 4 times as long as the best and passes, __proto__ just does not.
 SECONDS: dict[str, tuple[float | None, ...]] = {
     "swift": (10.0, 20.0, 30.0, None),
     "steady": (20.0, 21.0, 20.0, 20.0),
     "twin": (20.0, 21.0, 20.0, 20.0),
-    "sparse": (15.0, 81.5, 25.0, 30.0),
+    "sparse": (15.0, 80.0, 25.0, 30.0),
+    "__proto__": (26.0, 81.0, None, 40.0),
     "idle": (None, None, None, None),
 }
 

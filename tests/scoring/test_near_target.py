@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from scoring.near_target import near_target, study_counts
 from scoring.profiles import mean_area
 from scoring.score_rules import Columns
 from scoring.time_to_target import median_of_studies, study_times, trial_times
+from tests.scoring.log_trees import StudyCell, runs_of
 from tests.scoring.random_runs import random_runs
 from tests.scoring.run_folders import add_trial
 
@@ -51,8 +53,8 @@ def test_what_only_one_method_chooses_is_kept(tmp_path: Path) -> None:
     assert kept(tmp_path) == [(0, 1, 0.95), (1, 2, 0.95)]
 
 
-@pytest.mark.parametrize("seed", range(40))
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+@pytest.mark.parametrize("seed", range(12))
 def test_medians_from_what_is_kept_are_those_from_all_evaluations(
     method: Method, seed: int
 ) -> None:
@@ -61,38 +63,47 @@ def test_medians_from_what_is_kept_are_those_from_all_evaluations(
     near = near_target(runs.trials, runs.rows, RELAXED)
     counts = study_counts(runs.trials, sorted(set(runs.trials["submission"])), columns)
     n = counts["n_planned" if method.is_missing_study_missed else "n_evaluated"].tolist()
-    for relaxed in (0.0, 0.001, 0.01, 0.013, RELAXED):
-        trials = trial_times(runs.trials, runs.rows, method, relaxed)
+    cells = list(zip(counts["submission"], counts["workload"], strict=True))
+    trials, rows = records(runs.trials.reset_index()), records(near)
+    for relaxed in (0.0, 0.013, RELAXED):
+        timed = trial_times(runs.trials, runs.rows, method, relaxed)
         for cost, name in (("time", "time"), ("steps", "step")):
-            found = median_of_studies(study_times(trials, columns, method, cost).times)
-            cells = list(zip(counts["submission"], counts["workload"], strict=True))
-            costs = plain_costs(runs.trials, near, method, relaxed, name)
-            plain = [
+            found = median_of_studies(study_times(timed, columns, method, cost).times)
+            costs = plain_costs(trials, rows, method, relaxed, name)
+            assert found.reshape(-1).tolist() == [
                 plain_median(costs.get(cell, []), n_studies)
                 for cell, n_studies in zip(cells, n, strict=True)
             ]
-            assert found.reshape(-1).tolist() == plain
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Give a table as plain values."""
+    return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
 
 
 def plain_costs(
-    trials: pd.DataFrame, near: pd.DataFrame, method: Method, relaxed: float, cost: str
+    trials: list[dict[str, Any]],
+    near: list[dict[str, Any]],
+    method: Method,
+    relaxed: float,
+    cost: str,
 ) -> dict[tuple[str, str], list[float]]:
     """Give by cell the costs of the studies with a hit, by a plain loop."""
     best: dict[tuple[str, str, int], tuple[float, float]] = {}
-    for trial in trials.itertuples():
-        for row in near[near["trial_id"] == trial.Index].itertuples():
-            share = relaxed * abs(trial.target)
+    for trial in trials:
+        share = relaxed * abs(trial["target"])
+        for row in near:
             is_met = (
-                row.validation >= trial.target - share
-                if trial.larger_is_better
-                else row.validation <= trial.target + share
+                row["validation"] >= trial["target"] - share
+                if trial["larger_is_better"]
+                else row["validation"] <= trial["target"] + share
             )
-            if not is_met or (row.is_late and method.is_budget_kept):
-                continue
-            first = row.evaluation if method.is_fewest_evaluations_first else 0
-            key = (trial.submission, trial.workload, trial.study)
-            best[key] = min(best.get(key, (math.inf, math.inf)), (first, getattr(row, cost)))
-            break
+            is_counted = not (row["is_late"] and method.is_budget_kept)
+            if row["trial_id"] == trial["trial_id"] and is_met and is_counted:
+                first = row["evaluation"] if method.is_fewest_evaluations_first else 0
+                key = (trial["submission"], trial["workload"], trial["study"])
+                best[key] = min(best.get(key, (math.inf, math.inf)), (first, row[cost]))
+                break
     costs: dict[tuple[str, str], list[float]] = {}
     for (submission, workload, _), (_, value) in best.items():
         costs.setdefault((submission, workload), []).append(value)
@@ -108,15 +119,16 @@ def plain_median(costs: list[float], n: int) -> float:
 
 
 def test_studies_are_counted_as_planned_and_as_evaluated() -> None:
-    runs = random_runs(0)
+    cells = [
+        StudyCell(submission="a", workload="u", study=study, seconds=seconds)
+        for study, seconds in enumerate((1.0, None, 2.0))
+    ]
     columns = Columns(base=("u", "nobody"), held_out=(), gated=())
-    trials = runs.trials[
-        (runs.trials["workload"] == "u") & (runs.trials["submission"] == "a")
-    ].assign(study=[0, 0, 1, 1, 2, 2][:6], n_rows=[0, 3, 0, 0, 0, 1][:6])
-    counts = study_counts(trials, ["a", "b"], columns)
-    assert counts["n_planned"].tolist() == [3, 0, 0, 0]
-    assert counts["n_evaluated"].tolist() == [2, 0, 0, 0]
-    assert study_counts(trials.assign(n_studies=2), ["a"], columns)["n_planned"].tolist() == [3, 0]
+    for n_studies, n_planned in ((5, 5), (2, 3)):
+        trials = runs_of(cells, n_studies=n_studies).trials
+        counts = study_counts(trials, ["a", "b"], columns)
+        assert counts["n_planned"].tolist() == [n_planned, 0, 0, 0]
+        assert counts["n_evaluated"].tolist() == [2, 0, 0, 0]
 
 
 def test_the_same_areas_give_the_same_score_however_they_lie_in_memory() -> None:
