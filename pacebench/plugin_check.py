@@ -1,4 +1,4 @@
-"""Tries a plugin out: metadata, search space, two steps and a resume on small workloads.
+"""Tries a plugin out: metadata, source, search space, steps, a resume and fair play when it runs.
 
 Every check gives findings, and none raises: whatever a plugin does is a finding with one line that
 says what to mend. The trials run as `pacebench run` would run them, in processes of their own,
@@ -18,7 +18,10 @@ from typing import Any
 from pacebench.compat.foreign import asks_for_ranks
 from pacebench.errors import DataError, PacebenchError, unknown_name
 from pacebench.executors.local import drain, make_slots
-from pacebench.plan import TrialPlan
+from pacebench.fairplay.findings import Found, Level
+from pacebench.fairplay.probe import probe
+from pacebench.fairplay.verdict import read_source
+from pacebench.plan import read_plan
 from pacebench.plugins import all_workloads, find_submission, read_folder
 from pacebench.rows import METRICS_FILE, ROWS_FILE, TIMING_FILE, EvalRow, Reason
 from pacebench.spec import DataRequest, Submission, Workload
@@ -33,6 +36,8 @@ FIRST_STEPS, ALL_STEPS = 2, 4
 """A trial of 2 steps is taken up again and run to 4; another runs to 4 without a break."""
 TRACEBACK_FILE = "traceback.txt"
 LOG_FILE = "log.txt"
+FAIR_PLAY = "fair play"
+STATUS_OF_LEVEL = {Level.ALLOW: OK, Level.WARN: WARNING, Level.DENY: FAIL}
 _FINE = {Reason.MAX_STEPS, Reason.TARGET, Reason.FINISHED, Reason.BUDGET}
 
 
@@ -45,6 +50,12 @@ class Finding:
     """"ok", "warning", "FAIL" or "skipped"."""
     message: str = ""
     """What is wrong and what to do, in one line."""
+    rule: str = ""
+    """Of fair play: the rule that it is about (docs/fair_play.md); so the next two."""
+    place: str = ""
+    """"file.py:12" or "step 3"."""
+    level: str = ""
+    """"allow", "warn" or "deny"."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +82,8 @@ def check_plugin(request: CheckRequest) -> Iterator[Finding]:
         yield Finding(check=f"found {submission.name}", status=OK, message=what)
     if submissions[0].source is not None:  # a library's class has no metadata of ours
         yield from _metadata_findings(submissions[0])
+        nothing = "nothing in the source is against the rules"
+        yield from _fair_play("source", nothing, read_source(submissions[0].source))
     has_points = True
     for finding in _space_findings(submissions[0]):
         yield finding
@@ -79,8 +92,15 @@ def check_plugin(request: CheckRequest) -> Iterator[Finding]:
         if importlib.util.find_spec(submission.framework) is None:
             yield _not_installed(submission)
             continue
+        is_observed = False  # once is enough, on the first workload on which it runs
         for workload in request.workloads:
-            yield from _workload_findings(request, submission, workload)
+            tries = _Tries(request, submission, workload)
+            for finding in _workload_findings(tries):
+                yield finding
+                is_running = finding.status not in (FAIL, SKIPPED)
+            if is_running and not is_observed:
+                is_observed = True
+                yield from _observed_findings(tries)
 
 
 def _found(plugin: str) -> list[Submission]:
@@ -150,27 +170,56 @@ def _not_installed(submission: Submission) -> Finding:
     return Finding(check=submission.name, status=FAIL, message=text)
 
 
-def _workload_findings(
-    request: CheckRequest, submission: Submission, workload: Workload
-) -> Iterator[Finding]:
-    name = f"{submission.name} on {workload.name}"
+def _workload_findings(tries: _Tries) -> Iterator[Finding]:
+    name = tries.name
     try:
-        plan = _drawn(request, submission, workload)
+        tries.draw()
     except DataError as error:
         yield Finding(check=name, status=SKIPPED, message=str(error))
         return
     except PacebenchError as error:
         yield Finding(check=name, status=FAIL, message=str(error))
         return
-    tries = _Tries(request, plan)
     trial, problem = tries.run("first", FIRST_STEPS)
     check = f"{name}: {FIRST_STEPS} steps"
     if problem:
-        advice = _advice(submission, request.resources)
+        advice = _advice(tries.submission, tries.request.resources)
         yield Finding(check=check, status=FAIL, message=f"{problem}{advice}")
         return
     yield Finding(check=check, status=OK, message=_loss_text(trial.rows()))
     yield _resume_finding(f"{name}: resume", tries, trial)
+
+
+def _observed_findings(tries: _Tries) -> Iterator[Finding]:
+    """Run the trial under observation, also under another name and from another seed."""
+    request = tries.request
+    try:
+        (found,) = probe(
+            [tries.write("observed", ALL_STEPS)],
+            n_cores=request.resources.n_cores,
+            wall_limit_seconds=request.wall_limit_seconds,
+            scratch=request.scratch,
+        )
+    except PacebenchError as error:
+        yield Finding(check=f"{tries.name}: {FAIR_PLAY}", status=WARNING, message=str(error))
+        return
+    nothing = f"{ALL_STEPS} observed steps show nothing against the rules"
+    yield from _fair_play(tries.name, nothing, found)
+
+
+def _fair_play(what: str, nothing: str, found: Sequence[Found]) -> Iterator[Finding]:
+    """Give findings on fair play, and `nothing` where none is against the rules."""
+    if all(one.level is Level.ALLOW for one in found):
+        yield Finding(check=f"{what}: {FAIR_PLAY}", status=OK, message=nothing)
+    for one in found:
+        yield Finding(
+            check=f"{what}: {FAIR_PLAY}, {one.rule}",
+            status=STATUS_OF_LEVEL[one.level],
+            message=f"{one.place}: {one.reason}",
+            rule=one.rule,
+            place=one.place,
+            level=one.level,
+        )
 
 
 def _advice(submission: Submission, resources: Resources) -> str:
@@ -215,9 +264,25 @@ def _with_steps(rules: Rules, workload: str) -> Rules:
 class _Tries:
     """Runs the same planned trial in several folders, for different numbers of steps."""
 
-    def __init__(self, request: CheckRequest, planned: PlannedTrial) -> None:
-        self._request = request
-        self._planned = planned
+    def __init__(self, request: CheckRequest, submission: Submission, workload: Workload) -> None:
+        self.request = request
+        self.submission = submission
+        self.name = f"{submission.name} on {workload.name}"
+        self._workload = workload
+        self._planned: PlannedTrial | None = None
+
+    def draw(self) -> None:
+        """Draw the plan, before anything runs; raises PacebenchError."""
+        self._planned = _drawn(self.request, self.submission, self._workload)
+
+    def write(self, name: str, n_steps: int) -> Path:
+        """Write the planned trial's folder, for a number of steps."""
+        assert self._planned is not None
+        plan = self._planned.plan
+        capped = replace(plan, rules=replace(plan.rules, max_steps=n_steps))
+        planned = PlannedTrial(capped, self._planned.submission)
+        (folder,) = write_plan([planned], self.request.scratch / name)
+        return folder
 
     def run(
         self, name: str, n_steps: int, prepare: Callable[[Path], None] | None = None
@@ -226,23 +291,20 @@ class _Tries:
 
         `prepare` may put files into the folder before.
         """
-        plan = self._planned.plan
-        capped = replace(plan, rules=replace(plan.rules, max_steps=n_steps))
-        planned = PlannedTrial(capped, self._planned.submission)
         try:
-            (folder,) = write_plan([planned], self._request.scratch / name)
+            folder = self.write(name, n_steps)
             if prepare is not None:
                 prepare(folder)
-            resources = self._request.resources
+            resources = self.request.resources
             n_gpus = resources.n_devices if resources.device == "gpu" else 0
             slots = make_slots(1, resources.n_cores, n_gpus)
             unable = [line for report in drain([folder], slots) for _, line in report.failed]
         except PacebenchError as error:
-            return RunStore(self._request.scratch), str(error)
-        return RunStore(folder), unable[0] if unable else _problem(RunStore(folder), capped)
+            return RunStore(self.request.scratch), str(error)
+        return RunStore(folder), unable[0] if unable else _problem(RunStore(folder))
 
 
-def _problem(store: RunStore, plan: TrialPlan) -> str:
+def _problem(store: RunStore) -> str:
     """Say in one line how a trial went wrong; empty if it did not."""
     end = store.end() or {}
     reason = end.get("reason")
@@ -253,7 +315,7 @@ def _problem(store: RunStore, plan: TrialPlan) -> str:
         odd = sorted(k for k, v in row.metrics.items() if not math.isfinite(v))
         return f"not finite after step {row.step}: {', '.join(odd)}; check learning rate and update"
     if reason == Reason.HUNG:
-        limit = plan.wall_limit_seconds
+        limit = read_plan(store.folder).wall_limit_seconds
         return f"no end within {limit:g} s; does a step wait for something? (--wall-limit)"
     last = str(end.get("message", "")).strip().splitlines() or [f"it ended with {reason}"]
     at = f" in step {end['failed_step']}" if end.get("failed_step") else ""

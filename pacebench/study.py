@@ -11,9 +11,10 @@ from typing import Any
 
 from pacebench.batch_scaling import scaled
 from pacebench.errors import PlanError, SubmissionError
-from pacebench.loading import check_source_size, copy_source, hash_source
+from pacebench.fairplay.verdict import verdict_json
+from pacebench.loading import SOURCE_FOLDER, check_source_size, copy_source, hash_source
 from pacebench.plan import TrialPlan, TrialRules, plan_from_json
-from pacebench.rows import PLAN_FILE
+from pacebench.rows import FAIRPLAY_FILE, PLAN_FILE
 from pacebench.seeds import Seed
 from pacebench.spec import DataRequest, Submission, Workload
 from pacebench.store import create_trial
@@ -98,12 +99,26 @@ def write_plan(planned: Sequence[PlannedTrial], out: Path) -> list[Path]:
         path = folder / PLAN_FILE
         if path.exists():
             _check_same(path, p.plan)
+    verdicts: dict[Path, str] = {}
     for folder, p in zip(folders, planned, strict=True):
         folder.mkdir(parents=True, exist_ok=True)
         copy_source(p.submission, folder)
+        _write_verdict(p.submission, folder, verdicts)
         if not (folder / PLAN_FILE).exists():
             create_trial(folder, p.plan.to_json())
     return folders
+
+
+def _write_verdict(submission: Submission, folder: Path, known: dict[Path, str]) -> None:
+    """Write what fair play says of the code beside its copy; each code is read once."""
+    source = submission.source
+    if source is None or (folder / FAIRPLAY_FILE).exists():
+        return
+    if source not in known:
+        known[source] = verdict_json(folder / SOURCE_FOLDER / source.name)
+    aside = folder / f"{FAIRPLAY_FILE}.partial"
+    aside.write_text(known[source])
+    aside.rename(folder / FAIRPLAY_FILE)
 
 
 def forecast_seconds(planned: Sequence[PlannedTrial]) -> float:

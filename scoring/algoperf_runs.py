@@ -19,7 +19,7 @@ from pacebench.rows import Reason
 from scoring.columns import Content, Request, read_columns
 from scoring.dirt import NO_EFFECT
 from scoring.read import RunSelection, request_of
-from scoring.tables import ROW_COLUMNS
+from scoring.tables import FAIRPLAY_UNKNOWN, ROW_COLUMNS
 from tuning.rules import Rules
 
 HARDWARE_NOT_STATED = "not stated in the logs"
@@ -165,6 +165,7 @@ def _trial_record(
         "seed": 0,
         "batch_size": 0,
         "source_hash": "",
+        "fairplay": FAIRPLAY_UNKNOWN,
         "authors": "",
         "description": "",
         "deviations": (),

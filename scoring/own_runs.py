@@ -12,9 +12,10 @@ import pandas as pd
 from pacebench.limits import limits_of
 from pacebench.rows import EvalRow
 from pacebench.spec import SPLITS
-from scoring.tables import ROW_COLUMNS
+from scoring.tables import FAIRPLAY_UNKNOWN, ROW_COLUMNS
 from scoring.trial_folder import TrialFolder
 
+_FAIRPLAY = {"allow": "clean", "warn": "warnings", "deny": "denied"}
 _ONE_CALL_A_STEP = ("make", "library")
 """Styles of submissions whose step is pacebench's own: it calls the model once."""
 
@@ -41,6 +42,7 @@ def trial_record(folder: TrialFolder) -> dict[str, Any]:
         "seed": plan.seed,
         "batch_size": plan.batch_size,
         "source_hash": plan.source_hash,
+        "fairplay": _FAIRPLAY.get(folder.fairplay, FAIRPLAY_UNKNOWN),
         "authors": ", ".join(plan.authors),
         "description": plan.description,
         "deviations": plan.deviations,

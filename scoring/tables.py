@@ -28,6 +28,7 @@ TRIAL_COLUMNS = {
     "seed": "uint64",
     "batch_size": "int64",
     "source_hash": "str",  # sha256 of the submission's code; empty if not known
+    "fairplay": "str",  # the verdict on that code: clean, warnings, denied or unknown
     "authors": "str",
     "description": "str",
     "deviations": "object",  # tuple of str: what makes a score not a full score
@@ -41,6 +42,9 @@ TRIAL_COLUMNS = {
     "set_aside": "str",  # why the trial does not count; empty if it does
 }
 """Columns and dtypes of the table of trials; one row per trial, indexed by `trial_id`."""
+
+FAIRPLAY_UNKNOWN = "unknown"
+"""Of a library's class, whose code nobody read, and of runs that were imported."""
 
 ROW_COLUMNS = {
     "trial_id": "int64",

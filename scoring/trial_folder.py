@@ -13,6 +13,7 @@ from pacebench.errors import LogsError
 from pacebench.plan import TrialPlan, read_plan
 from pacebench.rows import (
     END_FILE,
+    FAIRPLAY_FILE,
     META_FILE,
     METRICS_FILE,
     MODEL_EVALUATIONS,
@@ -37,6 +38,8 @@ class TrialFolder:
     """The end's record with its reason; None while the trial has not ended."""
     meta: dict[str, Any]
     """The environment; empty while the trial has not started."""
+    fairplay: str = ""
+    """The level of the verdict on the submission's source; empty if there is none."""
 
 
 def find_trial_folders(paths: Sequence[Path]) -> list[Path]:
@@ -87,6 +90,7 @@ def read_trial_folder(path: Path, plan: TrialPlan) -> TrialFolder:
         is_truncated=is_truncated,
         end=end,
         meta=_read_object(path / META_FILE) or {},
+        fairplay=str((_read_object(path / FAIRPLAY_FILE) or {}).get("level", "")),
     )
 
 

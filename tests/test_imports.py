@@ -59,6 +59,7 @@ ALLOWED = {
     "pacebench/study.py": (
         *CORE,
         "pacebench.batch_scaling",
+        "pacebench.fairplay.verdict",
         "pacebench.loading",
         "pacebench.store",
         "pacebench.compat.probe",

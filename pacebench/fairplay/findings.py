@@ -66,17 +66,9 @@ def worst(found: Iterable[Found]) -> Level:
 
 
 def in_order(found: Iterable[Found]) -> list[Found]:
-    """Give findings once each, the worst first, then by place and rule.
-
-    Of one rule at one place only the worst is given.
-    """
-    kept: dict[tuple[Rule, str], Found] = {}
-    for one in found:
-        other = kept.setdefault((one.rule, one.place), one)
-        if _ORDER.index(one.level) > _ORDER.index(other.level):
-            kept[one.rule, one.place] = one
+    """Give findings once each, the worst first, then by place and rule."""
     return sorted(
-        kept.values(), key=lambda f: (-_ORDER.index(f.level), _place_key(f.place), f.rule)
+        set(found), key=lambda f: (-_ORDER.index(f.level), _place_key(f.place), f.rule, f.reason)
     )
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import builtins
-import importlib
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,27 +18,47 @@ MADE_TO_CHANGE = ("step", "evaluations")
 """Fields of a Run that the trial itself sets."""
 
 
-def take(addresses: Iterable[str]) -> dict[str, Any]:
-    """Give the functions and methods that must stay, by dotted name.
+class Kept(NamedTuple):
+    """Something that must stay what it is."""
 
-    Those of the benchmark's modules loaded by now, of LIBRARIES, and those at `addresses`.
+    name: str
+    owner: Any
+    """The module or class that holds it."""
+    attribute: str
+    value: Any
+
+    def now(self) -> Any:
+        """Give what is there now; methods as their class holds them."""
+        own = vars(self.owner)
+        return own[self.attribute] if self.attribute in own else getattr(self.owner, self.attribute)
+
+
+def take(addresses: Iterable[str]) -> list[Kept]:
+    """Give the functions and methods that must stay.
+
+    Those of the benchmark's modules loaded by now, of LIBRARIES, and those at `addresses`
+    (dotted names of loaded modules' attributes, or of their classes').
     """
-    found: dict[str, Any] = {}
+    kept: list[Kept] = []
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in OUR_PACKAGES:
-            found.update(_callables(name, vars(module)))
+            kept += _callables(name, module)
             for attribute, value in list(vars(module).items()):
                 if isinstance(value, type) and value.__module__ == name:
-                    found.update(_members(f"{name}.{attribute}", value))
-    for module in LIBRARIES:
-        found.update(_callables(module.__name__, vars(module)))
-    found.update({address: look_up(address) for address in addresses})
-    return found
+                    kept += _callables(f"{name}.{attribute}", value)
+    for library in LIBRARIES:
+        kept += _callables(library.__name__, library)
+    return kept + [_at(address) for address in addresses]
 
 
-def changed(before: Mapping[str, Any]) -> list[str]:
-    """Give the names in `before` that now stand for something else."""
-    return [name for name, value in before.items() if look_up(name) is not value]
+def changed(kept: Iterable[Kept]) -> list[str]:
+    """Give the names of what is now something else."""
+    return [one.name for one in kept if one.now() is not one.value]
+
+
+def again(kept: Iterable[Kept]) -> list[Kept]:
+    """Give the same with what is there now."""
+    return [one._replace(value=one.now()) for one in kept]
 
 
 def take_fields(**objects: Any) -> dict[str, Any]:
@@ -52,28 +71,20 @@ def take_fields(**objects: Any) -> dict[str, Any]:
     return found
 
 
-def look_up(address: str) -> Any:
-    """Give what a dotted name stands for; methods as their class holds them; None if nothing."""
+def _callables(name: str, owner: Any) -> list[Kept]:
+    return [
+        Kept(f"{name}.{attribute}", owner, attribute, value)
+        for attribute, value in list(vars(owner).items())
+        if callable(value) or isinstance(value, staticmethod | classmethod | property)
+    ]
+
+
+def _at(address: str) -> Kept:
+    """Find an address below the longest loaded module of its name."""
     parts = address.split(".")
-    for n in range(len(parts), 0, -1):
-        module = sys.modules.get(".".join(parts[:n]))
-        if module is None and n == 1:
-            module = importlib.import_module(parts[0])
-        if module is not None:
-            value: Any = module
-            for part in parts[n:]:
-                value = vars(value).get(part, getattr(value, part, None))
-            return value
-    return None
-
-
-def _callables(name: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for attribute, value in list(values.items()):
-        if callable(value):
-            yield f"{name}.{attribute}", value
-
-
-def _members(name: str, owner: type) -> Iterator[tuple[str, Any]]:
-    for attribute, value in vars(owner).items():
-        if callable(value) or isinstance(value, staticmethod | classmethod | property):
-            yield f"{name}.{attribute}", value
+    n = max(n for n in range(1, len(parts)) if ".".join(parts[:n]) in sys.modules)
+    owner: Any = sys.modules[".".join(parts[:n])]
+    for part in parts[n:-1]:
+        owner = getattr(owner, part)
+    kept = Kept(address, owner, parts[-1], None)
+    return kept._replace(value=kept.now())

@@ -152,7 +152,7 @@ class Observer:
         clock: Clock,
         handed: _Handed,
         progress: Progress,
-        must_stay: dict[str, Any],
+        must_stay: list[identities.Kept],
     ) -> None:
         self.rank, self.n_ranks, self.run = inner.rank, inner.n_ranks, inner.run
         self._inner = inner
@@ -238,7 +238,7 @@ class Observer:
         watch.moment = moment
         for name in identities.changed(self._must_stay):
             watch.tell(Rule.PATCHING, f"{name} was replaced")
-        self._must_stay = {n: identities.look_up(n) for n in self._must_stay}
+        self._must_stay = identities.again(self._must_stay)
         fields = identities.take_fields(backend=self._inner, clock=self._clock, run=self.run)
         for name in {*fields, *self._fields}:
             if fields.get(name) is not self._fields.get(name):

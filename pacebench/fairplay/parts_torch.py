@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch._dynamo  # noqa: F401 (every optimizer imports it: once, before the forks)
 from numpy.typing import NDArray
 
 from pacebench.backends.base import Run
@@ -16,7 +17,6 @@ MUST_STAY = (
     "torch.cuda.Stream.synchronize",
     "torch.cuda.is_available",
     "torch.cuda.manual_seed",
-    "torch.manual_seed",
     "torch.from_numpy",
     "torch.no_grad.__enter__",
     "torch.Tensor.backward",

@@ -31,8 +31,9 @@ from pacebench.fairplay.observed import PARTS, Seen, Variation, run_observed
 from pacebench.fairplay.verdict import records
 from pacebench.loading import SOURCE_FOLDER
 from pacebench.plan import TrialPlan, read_plan
-from pacebench.plugins import resolve
+from pacebench.plugins import find_workload, resolve
 from pacebench.rows import PLAN_FILE
+from pacebench.spec import DataRequest
 
 CLOSER = 0.5
 """Trials from different parameters whose distance shrinks below this share of what it was were not
@@ -77,15 +78,24 @@ def main(arguments: Sequence[str]) -> None:
     """Run the trials in the folders and write down what is found."""
     answer, *folders = map(Path, arguments)
     plans = [read_plan(folder) for folder in folders]
-    for framework in sorted({plan.framework for plan in plans}):
-        importlib.import_module(PARTS[framework])
-        resolve(BACKENDS[framework])
+    _import_all(plans)
     found = [
         records(in_order(_judge(plan, folder))) for plan, folder in zip(plans, folders, strict=True)
     ]
     aside = answer.with_suffix(".partial")
     aside.write_text(json.dumps(found))
     aside.rename(answer)
+
+
+def _import_all(plans: Sequence[TrialPlan]) -> None:
+    """Import once what every trial needs; nothing is computed yet, so that forks are clean."""
+    for framework in sorted({plan.framework for plan in plans}):
+        importlib.import_module(PARTS[framework])
+        resolve(BACKENDS[framework])
+    for plan in plans:
+        data_dir = Path(plan.data_dir) if plan.data_dir else None
+        request = DataRequest(data_dir=data_dir, allow_partial=plan.allow_partial_data)
+        find_workload(plan.workload).find_sizes(request)  # with what reads the data
 
 
 def _judge(plan: TrialPlan, folder: Path) -> Iterator[Found]:

@@ -114,9 +114,11 @@ class Watch:
             self._is_reading_data = False
 
     def tell(self, rule: Rule, reason: str, place: str = "", level: Level = Level.DENY) -> None:
-        """Add a finding, at the present moment if it has no line."""
+        """Add a finding, at the present moment if it has no line; once each."""
         text = " ".join(reason.split())
-        self.found.append(Found(rule=rule, place=place or self.moment, level=level, reason=text))
+        if not any((f.rule, f.reason) == (rule, text) for f in self.found):
+            place = place or self.moment
+            self.found.append(Found(rule=rule, place=place, level=level, reason=text))
 
     def look_for_threads(self) -> None:
         """Find threads of the submission that live now."""
@@ -213,11 +215,7 @@ class Watch:
         elif path in self.data_paths or _is_below(path, self._data_folder):
             reason = f"{verb} {Path(path).name}, data that is evaluated"
             self.tell(Rule.EVALUATION_DATA, reason, origin.place)
-        elif path.endswith(CODE_SUFFIXES) or any(_is_below(path, p) for p in _LIBRARIES):
-            return
-        elif not origin.is_direct and any(_is_below(path, p) for p in _SYSTEM):
-            return
-        elif path != os.devnull:
+        elif not (_is_library(path) or path == os.devnull or _is_system(path, origin)):
             reason = f"{verb} {path}, which is not of its own folder"
             self.tell(Rule.FILES, reason, origin.place, Level.WARN)
 
@@ -271,6 +269,15 @@ class Watch:
 
 def _is_below(path: str, folder: str | None) -> bool:
     return folder is not None and (path == folder or path.startswith(folder + os.sep))
+
+
+def _is_library(path: str) -> bool:
+    return path.endswith(CODE_SUFFIXES) or any(_is_below(path, p) for p in _LIBRARIES)
+
+
+def _is_system(path: str, origin: Origin) -> bool:
+    """Whether a library looks, for itself, at the machine or into the folder for scratch files."""
+    return not origin.is_direct and any(_is_below(path, p) for p in _SYSTEM)
 
 
 def _real(paths: Mapping[str, str]) -> tuple[str, ...]:

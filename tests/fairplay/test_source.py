@@ -245,7 +245,7 @@ def test_the_worst_comes_first_and_each_once() -> None:
         found(Level.WARN, "a.py:10"),
         found(Level.WARN, "a.py:9"),
         found(Level.DENY, "b.py:1"),
-        found(Level.WARN, "b.py:1"),
+        found(Level.DENY, "b.py:1"),
     ]
     places = [(one.place, one.level) for one in in_order(several)]
     assert places == [
