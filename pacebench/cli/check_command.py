@@ -4,9 +4,11 @@
   pacebench check ./my_optimizer --workload digits    on digits, whose data comes with the install
   pacebench check torch.optim:AdamW --json            for programs
 
-Metadata and search space are read; then, per workload, two steps are made, and a trial that is
-interrupted after two steps and resumed to four must evaluate exactly as one that was not. Exit
-code 1 if a check fails. What failed trials left (code, log, traceback) stays in the folder shown.
+Metadata, source and search space are read; then, per workload, two steps are made, and a trial that
+is interrupted after two steps and resumed to four must evaluate exactly as one that was not. On the
+first workload that runs, four steps are observed for what is not fair play (docs/fair_play.md).
+Exit code 1 if a check fails. What failed trials left (code, log, traceback) stays in the folder
+shown.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def probe(
     with (scratch / "probe.log").open("wb") as log:
         process = subprocess.Popen(
             [*command, *map(str, folders)],
-            env=_environment(n_cores, scratch),
+            env=_environment(folders, n_cores, scratch),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -217,8 +217,9 @@ def _found(record: dict[str, str]) -> Found:
     )
 
 
-def _environment(n_cores: int, scratch: Path) -> dict[str, str]:
-    """Give the process as many threads as a trial has, and compile caches of its own."""
+def _environment(folders: Sequence[Path], n_cores: int, scratch: Path) -> dict[str, str]:
+    """Give the process the threads and devices of a trial, and compile caches of its own."""
+    is_cpu = all(read_plan(folder).device == "cpu" for folder in folders)
     threads = str(max(1, n_cores))
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     return {
@@ -228,7 +229,9 @@ def _environment(n_cores: int, scratch: Path) -> dict[str, str]:
         **os.environ,
         **dict.fromkeys(names, threads),
         **{"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"},
+        **({"CUDA_VISIBLE_DEVICES": ""} if is_cpu else {}),
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # the other check would spoil CUDA for the forks
     }
 
 

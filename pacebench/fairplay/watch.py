@@ -226,7 +226,7 @@ class Watch:
     def _origin(self, frame: FrameType | None) -> Origin | None:
         """Find the nearest frame of the submission; None if one of the benchmark is nearer."""
         is_direct = is_immediate = True
-        one = frame.f_back if frame is not None else None
+        one = frame
         while one is not None:
             kind = self._kind(one.f_code.co_filename)
             if kind == "source":
