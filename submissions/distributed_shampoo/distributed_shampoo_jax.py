@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from pacebench.optimizers.blocks import cut
@@ -77,13 +78,7 @@ def scale_by_shampoo(hparams, period):
         ]
         roots = jax.lax.cond(
             n_steps % period == 0,
-            lambda factors, _: [
-                [
-                    inverse_root(f / corrections[1], hparams.inverse_root or 2 * len(held))
-                    for f in held
-                ]
-                for held in factors
-            ],
+            lambda factors, _: inverse_roots(factors, corrections[1], hparams.inverse_root),
             lambda _, roots: roots,
             factors,
             state.roots,
@@ -111,12 +106,28 @@ def _taken_in(factors, gradient, beta2):
     return taken
 
 
-def inverse_root(factors, root):
-    """Give the inverse roots of symmetric matrices [n, b, b]; see the torch twin."""
-    values, vectors = jnp.linalg.eigh(factors)
+def inverse_roots(factors, correction, root):
+    """Give the inverse roots of all factors [n, b, b]; see the torch twin.
+
+    Those of equal size go through one decomposition, which is what compiling and running cost.
+    """
+    flat = [factor for held in factors for factor in held]
+    decomposed = [None] * len(flat)
+    for size in sorted({factor.shape[-1] for factor in flat}):
+        places = [i for i, factor in enumerate(flat) if factor.shape[-1] == size]
+        ends = np.cumsum([len(flat[i]) for i in places])[:-1]
+        parts = jnp.linalg.eigh(jnp.concatenate([flat[i] for i in places]) / correction)
+        split = zip(*(jnp.split(part, ends) for part in parts), strict=True)
+        for i, pair in zip(places, split, strict=True):
+            decomposed[i] = pair
+    pairs = iter(decomposed)
+    return [[_power(*next(pairs), -1 / (root or 2 * len(held))) for _ in held] for held in factors]
+
+
+def _power(values, vectors, exponent):
+    """Give symmetric matrices to a power, by their eigenvalues, which are raised first."""
     raised = values - jnp.minimum(values[:, :1], 0.0) + EPSILON + RIDGE * values[:, -1:]
-    powers = raised ** (-1 / root)
-    return jnp.einsum("nij,nj,nkj->nik", vectors, powers, vectors)
+    return jnp.einsum("nij,nj,nkj->nik", vectors, raised**exponent, vectors)
 
 
 def _preconditioned(u, grafted, roots, blocks, is_ready):
