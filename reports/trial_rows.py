@@ -11,7 +11,7 @@ import pandas as pd
 
 from pacebench.algoperf_logs import EVAL_FILE, HYPERPARAMETERS_FILE
 from pacebench.errors import LogsError
-from pacebench.rows import END_FILE, META_FILE, PLAN_FILE, ROWS_FILE
+from pacebench.rows import END_FILE, FAIRPLAY_FILE, META_FILE, PLAN_FILE, ROWS_FILE
 from reports.paths import submission_page_path, trial_path, workload_page_path
 from reports.results import Results
 from reports.values import point_texts
@@ -22,6 +22,7 @@ COPIED_FILES = {
     ROWS_FILE: "evaluations",
     META_FILE: "environment",
     END_FILE: "end",
+    FAIRPLAY_FILE: "fair play",
     EVAL_FILE: "evaluations",
     HYPERPARAMETERS_FILE: "hyperparameters",
 }
