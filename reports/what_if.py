@@ -83,14 +83,15 @@ def _submissions(board: Scoreboard) -> list[dict[str, Any]]:
 def _workloads(trials: pd.DataFrame, board: Scoreboard) -> list[dict[str, Any]]:
     """Give names, targets and signs, base first; `base` is the base's place, None of a base."""
     columns = board.columns
-    first = trials.drop_duplicates("workload").set_index("workload")
+    target = dict(zip(trials["workload"], trials["target"].tolist(), strict=True))
+    is_larger = dict(zip(trials["workload"], trials["larger_is_better"].tolist(), strict=True))
     bases = [*[None] * len(columns.base), *columns.gated]
     return [
         {
             "name": printable(name),
             "key": safe_name(name),
-            "sign": 1 if first.loc[name, "larger_is_better"] else -1,
-            "target": float(first.loc[name, "target"]),
+            "sign": 1 if is_larger[name] else -1,
+            "target": target[name],
             "base": base,
         }
         for name, base in zip(columns.names, bases, strict=True)

@@ -154,7 +154,10 @@
 
   function showNotice(changes) {
     const again = make("button", { type: "button" }, "Reset");
-    again.addEventListener("click", () => go(states.unchanged(payload)));
+    again.addEventListener("click", () => {
+      go(states.unchanged(payload));
+      notice.nextElementSibling.focus({ preventScroll: true }); // the button is gone
+    });
     const head = make("strong", {}, "What if, not the table as scored:");
     notice.replaceChildren(head, ` ${changes.join("; ")}. ${NOT_RECOMPUTED} `, again);
     notice.hidden = changes.length === 0;
@@ -173,7 +176,7 @@
       return [place, { steps: steps.get(key), missed }];
     });
     page.showLeaderboard(isChanged ? new Map(ranked) : null);
-    page.showSteps(isChanged ? new Map(stepped) : null);
+    page.showSteps(isChanged ? new Map(stepped) : null, tauMax);
     const texts = table.slice(0, 30).map((row) => `${states.shortName(row)} scores ${row.score.toFixed(3)}`);
     const text = `Performance profiles: ${texts.join("; ")}.`;
     page.showProfiles(byName(profiles), { tauMax, steps: byName(steps) }, text);
@@ -197,17 +200,24 @@
     showPage(result, state.tauMax, changes.length > 0);
   }
 
-  function showAddress() {
-    const state = states.read(payload, location.hash);
+  function showAll(state) {
     choose(state);
     show(state, true);
   }
 
-  /** Makes a state the page's address, and shows it. */
+  /** Shows the address's state; one that leads to a place on this page keeps what is shown. */
+  function followAddress() {
+    const { hash } = location;
+    if (hash === "" || states.isState(hash)) showAll(states.read(payload, hash));
+  }
+
+  /** Shows a state and makes it the page's address, if it is not. */
   function go(state) {
-    const address = location.pathname + location.search + states.write(payload, state);
-    history.pushState(null, "", address);
-    showAddress();
+    const hash = states.write(payload, state);
+    if (hash !== states.write(payload, states.read(payload, location.hash))) {
+      history.pushState(null, "", location.pathname + location.search + hash);
+    }
+    showAll(state);
   }
 
   fillSection(document.getElementById("what-if"));
@@ -215,6 +225,6 @@
   form.addEventListener("input", () => show(chosen(), false));
   form.addEventListener("change", () => go(chosen()));
   reset.addEventListener("click", () => go(states.unchanged(payload)));
-  addEventListener("popstate", showAddress);
-  showAddress();
+  addEventListener("popstate", followAddress);
+  showAll(states.read(payload, location.hash));
 })();

@@ -86,8 +86,12 @@ globalThis.PACEBENCH ??= { data: {} };
     row.classList.toggle("is-changed", rank !== before);
   }
 
+  const stepsHead = document.querySelector("#steps thead th:last-child");
+  const stepsHeadText = stepsHead.textContent;
+
   /** Shows by place the steps and the workloads beyond tauMax, or with null all as it was. */
-  function showSteps(found) {
+  function showSteps(found, tauMax) {
+    stepsHead.textContent = found === null ? stepsHeadText : `Not within ${tauMax}×`;
     for (const [place, kept] of stepRows) {
       restore(kept);
       if (found === null) continue;

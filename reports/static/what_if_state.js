@@ -23,10 +23,15 @@ globalThis.PACEBENCH ??= { data: {} };
     };
   }
 
+  /** Says whether an address's hash is that of a state. */
+  function isState(hash) {
+    return hash.startsWith(PREFIX);
+  }
+
   /** Gives the state of an address's hash; what is unknown or not allowed there is passed over. */
   function read(payload, hash) {
     const state = unchanged(payload);
-    if (!hash.startsWith(PREFIX)) return state;
+    if (!isState(hash)) return state;
     const asked = new URLSearchParams(hash.slice(PREFIX.length));
     const method = asked.get("method");
     if (payload.methods.some((one) => one.name === method)) state.method = method;
@@ -56,8 +61,9 @@ globalThis.PACEBENCH ??= { data: {} };
     if (state.unit !== start.unit) parts.push(`unit=${state.unit}`);
     if (state.tauMax !== start.tauMax) parts.push(`tau=${state.tauMax}`);
     if (state.relaxTarget !== 0) parts.push(`relax=${state.relaxTarget}`);
-    if (state.without.size > 0) parts.push(`without=${[...state.without].join(",")}`);
-    if (state.skipped.size > 0) parts.push(`skip=${[...state.skipped].join(",")}`);
+    const keys = (known, out) => known.map(({ key }) => key).filter((key) => out.has(key)).join(",");
+    if (state.without.size > 0) parts.push(`without=${keys(payload.submissions, state.without)}`);
+    if (state.skipped.size > 0) parts.push(`skip=${keys(payload.workloads, state.skipped)}`);
     return parts.length === 0 ? "" : PREFIX + parts.join("&");
   }
 
@@ -106,6 +112,7 @@ globalThis.PACEBENCH ??= { data: {} };
     TAU_MAX,
     RELAX_STEP,
     differences,
+    isState,
     optionsOf,
     percent,
     read,

@@ -64,7 +64,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
     asked for anything that is not a local file.
     """
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)  # generous: a machine may be busy
     faults: list[str] = []
 
     def on_console(message: ConsoleMessage) -> None:

@@ -167,6 +167,16 @@ def test_the_back_button_goes_through_the_views(page: Page) -> None:
     assert page.evaluate(TABLE) == one
 
 
+def test_a_link_to_a_place_on_the_page_keeps_the_view(page: Page) -> None:
+    untick(page, "swift")
+    shown = page.evaluate(TABLE)
+    page.get_by_role("link", name="Skip to the content").press("Enter")
+    assert page.evaluate("location.hash") == "#main"
+    assert page.evaluate(TABLE) == shown
+    untick(page, "steady")
+    assert page.evaluate("location.hash") == "#what-if&without=steady,swift"
+
+
 @pytest.mark.parametrize("where", ["#what-if .result", ".what-if-notice"])
 def test_reset_gives_back_the_page_as_it_was_made(page: Page, where: str) -> None:
     bare = "outerHTML.replace(/>\\s+</g, '><')"
@@ -212,6 +222,7 @@ def test_without_any_submission_it_asks_for_one(page: Page) -> None:
     assert page.evaluate(TABLE) != []
 
 
+# The last two are addresses of places on the page.
 STRANGE = (
     "#what-if&tau=1e999&relax=-1&method=<img src=x>&unit=hours&without=__proto__,nobody&skip=,",
     "#what-if&tau=0&relax=0.06&method=__proto__",
