@@ -5,8 +5,8 @@
     m_t = β2 m_{t-1} + (1 - β2) g_t
 
 pytorch_optimizer's Lion stands behind it. Defaults: β1 = 0.9 and β2 = 0.99 are the paper's
-(algorithm 2); learning rates are those of `adamw` divided by 10 and decays multiplied by 10, as the
-paper advises (section 5: 3 to 10 times), so the schedule is that of `adamw` too.
+(algorithm 2); learning rates are about those of `adamw` divided by 3, and decays multiplied by 3,
+where the paper advises 3 to 10 times (section 5); the schedule is that of `adamw`.
 """
 
 from pytorch_optimizer import Lion

@@ -124,7 +124,7 @@ def muons_adamw(h: Any, rates: Sequence[float], x: Array, gradients: Sequence[Ar
 def shampoo(h: Any, rates: Sequence[float], x: Array, gradients: Sequence[Array]) -> Array:
     """Gupta et al. 2018, algorithm 1 (matrices), and its case k = 1 (vectors); momentum 0.9."""
     m, order = np.zeros_like(x), x.ndim
-    statistics = [1e-4 * np.eye(n) for n in x.shape]
+    statistics = [1e-2 * np.eye(n) for n in x.shape]
     for rate, gradient in zip(rates, gradients, strict=True):
         g = gradient + h.weight_decay * x
         if order == 2:
