@@ -40,8 +40,9 @@ def leaderboard_rows(results: Results) -> list[dict[str, Any]]:
         chance = sure.loc[name]
         rows.append(
             {
-                **{key: row[key] for key in ("rank", "frameworks", "score", "is_full")},
+                **{key: row[key] for key in ("rank", "frameworks", "score")},
                 **{key: row[key] for key in ("n_reached", "n_workloads")},
+                "is_partial": bool(board.table["is_full"].any()) and not row["is_full"],
                 "name": name,
                 "label": label(name),
                 "authors": authors[name],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 
@@ -48,7 +49,12 @@ def board_folder(rules: str, ruleset: str) -> str:
 
 
 def trial_path(trial: Mapping[Any, Any]) -> str:
-    """Give the folder of a trial's copies below a leaderboard's, laid out as a folder of runs."""
+    """Give the folder of a trial's copies below a leaderboard's, laid out as a folder of runs.
+
+    Logs are read by the names of their folders, so that of the workload stays as it is there.
+    """
+    found = Path(trial["folder"]).parent.name
+    usual = f"{trial['workload']}_{trial['framework']}"
     return "/".join(
         (
             "trials",
@@ -56,7 +62,7 @@ def trial_path(trial: Mapping[Any, Any]) -> str:
             safe_name(f"{trial['ruleset']}_tuning"),
             safe_name(trial["submission"]),
             f"study_{trial['study']}",
-            safe_name(f"{trial['workload']}_{trial['framework']}"),
+            safe_name(found if found.startswith(f"{trial['workload']}_") else usual),
             f"trial_{trial['trial']}",
         )
     )
