@@ -2,8 +2,8 @@
 
     θ_t = θ_{t-1} - γ_t (g_t + λ θ_{t-1})
 
-torch.optim.SGD stands behind it. Defaults: learning rates up to 3 times those of `nesterov`, because
-without momentum a step goes 1 / (1 - μ) times less far, about 10; the rest as there.
+torch.optim.SGD stands behind it. Defaults: learning rates up to 3 times those of `nesterov`,
+because without momentum a step goes 1 / (1 - μ) times less far, about 10; the rest as there.
 """
 
 import torch
