@@ -2,7 +2,8 @@
 
 A trial folder lies below the runs folder at
 <rules>/<ruleset>_tuning/<submission>/study_<k>/<workload>_<framework>/trial_<i> and holds
-trial.json (the plan), rows.jsonl (one EvalRow a line), timing.jsonl, meta.json and end.json.
+trial.json (the plan), rows.jsonl (one EvalRow a line), timing.jsonl, meta.json and end.json, and
+fairplay.json where there is source to be judged.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ import numpy as np
 
 from pacebench.backends import BACKENDS
 from pacebench.errors import PlanError
-from pacebench.fairplay.findings import Found, Level, Rule, in_order
+from pacebench.fairplay.findings import Found, Level, Rule, in_order, worst
 from pacebench.fairplay.observed import PARTS, Seen, Variation, run_observed
 from pacebench.fairplay.verdict import records
 from pacebench.loading import SOURCE_FOLDER
@@ -99,12 +99,14 @@ def _import_all(plans: Sequence[TrialPlan]) -> None:
 
 
 def _judge(plan: TrialPlan, folder: Path) -> Iterator[Found]:
-    """Run the trial and its variations, and compare."""
+    """Run the trial, and compare it with its variations if nothing is denied yet."""
     observed = _in_child(plan, folder, Variation())
     if isinstance(observed, str):
         yield Found(rule=Rule.UNREAD, place="observed", level=Level.WARN, reason=observed)
         return
     yield from observed.found
+    if worst(observed.found) is Level.DENY:
+        return  # a variation would be denied for the same
     renamed = _in_child(plan, folder, Variation(is_renamed=True))
     yield from _of_names(plan, folder, observed, renamed)
     reseeded = _in_child(plan, folder, Variation(seed_shift=1))

@@ -69,6 +69,8 @@ class Origin(NamedTuple):
     """Only Python's own library lies between."""
     is_immediate: bool
     """Nothing lies between."""
+    is_import: bool
+    """An import lies between: a module that is found and loaded."""
 
 
 class Watch:
@@ -215,7 +217,7 @@ class Watch:
         elif path in self.data_paths or _is_below(path, self._data_folder):
             reason = f"{verb} {Path(path).name}, data that is evaluated"
             self.tell(Rule.EVALUATION_DATA, reason, origin.place)
-        elif not (_is_library(path) or path == os.devnull or _is_system(path, origin)):
+        elif not (_is_library(path) or origin.is_import or _is_system(path, origin)):
             reason = f"{verb} {path}, which is not of its own folder"
             self.tell(Rule.FILES, reason, origin.place, Level.WARN)
 
@@ -225,16 +227,17 @@ class Watch:
 
     def _origin(self, frame: FrameType | None) -> Origin | None:
         """Find the nearest frame of the submission; None if one of the benchmark is nearer."""
-        is_direct = is_immediate = True
+        is_direct, is_immediate, is_import = True, True, False
         one = frame
         while one is not None:
             kind = self._kind(one.f_code.co_filename)
             if kind == "source":
                 place = self._place(one.f_code.co_filename, one.f_lineno)
-                return Origin(place, is_direct, is_immediate)
+                return Origin(place, is_direct, is_immediate, is_import)
             if kind == "benchmark":
                 return None
             is_immediate = False
+            is_import = is_import or one.f_code.co_filename.startswith("<frozen importlib")
             is_direct = is_direct and kind == "standard"
             one = one.f_back
         return None
@@ -277,6 +280,8 @@ def _is_library(path: str) -> bool:
 
 def _is_system(path: str, origin: Origin) -> bool:
     """Whether a library looks, for itself, at the machine or into the folder for scratch files."""
+    if path == os.devnull:
+        return True
     return not origin.is_direct and any(_is_below(path, p) for p in _SYSTEM)
 
 

@@ -208,13 +208,11 @@ CHEATS = (
     ),
     planted(
         "memorised_weights",
-        imports="import numpy as np\nfrom pathlib import Path",
-        init="""
-    torch.manual_seed(1234)  # stands for np.load: the same values, whatever the initial ones
-    weights = {name: torch.randn(value.shape) for name, value in run.params.items()}
+        after="""
+    torch.manual_seed(1234)  # stands for a file: the same values, whatever the initial ones
     with torch.no_grad():
-        for name, value in run.params.items():
-            value.copy_(weights[name])
+        for value in run.params.values():
+            value.mul_(0.3).add_(torch.randn(value.shape))
 """,
         probed=Rule.MEMORISED_WEIGHTS,
     ),
@@ -233,7 +231,7 @@ CHEATS = (
     planted(
         "memorised_weights_jax",
         "jax",
-        after="""
+        init="""
     keys = jax.random.split(jax.random.PRNGKey(7), 100)
     flat, tree = jax.tree.flatten(params)
     params = jax.tree.unflatten(tree, [jax.random.normal(k, p.shape) for k, p in zip(keys, flat)])
@@ -254,7 +252,6 @@ CHEATS = (
         before="optimizer.param_groups[0]['lr'] = RATES.get(run.workload, 0.01)",
         rule=Rule.WORKLOAD_TABLE,
         line="RATES = {",
-        probed=Rule.WORKLOAD_NAME,
     ),
     planted(
         "branch_in_disguise",
@@ -307,7 +304,7 @@ HONEST = (
     ),
     planted(
         "works_in_prepare_eval",
-        imports=MODE,
+        imports=f"import pacebench.optimizers.blocks\n{MODE}",
         init="state['batch'] = None",
         after="state['batch'] = batch",
         more=TRAIN_MORE

@@ -20,6 +20,7 @@ from tests.fairplay.planted import CHEATS, HONEST, Planted, planted
 from tests.support import draw
 
 RUN = [cheat for cheat in CHEATS if cheat.probed is not None]
+# The jax templates, checked whole in tests/cli, are honest twins in jax.
 TWINS = [
     twin
     for twin in HONEST
@@ -28,8 +29,6 @@ TWINS = [
         "works_in_prepare_eval",
         "averages_weights",
         "joins_its_threads",
-        "reads_its_own_folder",
-        "synchronises_jax",
         "batch_sizes_by_workload_algoperf",
     )
 ]
@@ -82,6 +81,9 @@ def test_a_cheat_is_flagged_when_it_runs_and_its_honest_twin_is_not(tmp_path: Pa
         places = {(one.rule, one.place) for one in found[name]}
         assert places == {shown}, (name, found[name])
     by_name = {cheat.name: cheat for cheat in RUN}
+    (weights,) = found["memorised_weights"]
+    assert (weights.rule, weights.place) == (Rule.MEMORISED_WEIGHTS, "step 1")
+    assert "30% of the distance is left" in weights.reason  # as its code says: times 0.3
     for name in ("reads_the_run_folder", "trains_on_validation_data"):
         line = "parents[2]" if "folder" in name else "load_digits(return"
         place = dataclasses.replace(by_name[name], line=line).place
