@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from pacebench.evaluate import evaluate
 from pacebench.plan import TrialPlan
@@ -18,7 +20,7 @@ from pacebench.rows import Reason
 from pacebench.study import write_plan
 from pacebench.trial import Progress, Trial, resume, run_trial
 from tests.contracts.compilations import COMPILATIONS, capture_only
-from tests.contracts.scaled_losses import Scale, scale_losses
+from tests.contracts.scaled_losses import Scale, apply_scales, with_scale
 from tests.support import draw, open_trial, with_rules
 from tuning.space import PointList, parse_space
 
@@ -46,10 +48,29 @@ def planned(name: str, out: Path) -> tuple[TrialPlan, Path]:
 
 def open_scaled(plan: TrialPlan, folder: Path) -> tuple[Trial, Scale]:
     """A compiled trial whose losses can be scaled."""
+    scale = Scale()
     with pytest.MonkeyPatch.context() as patch:
         capture_only(patch)
-        trial = open_trial(plan, folder, workload=SHALLOW)
-    return trial, scale_losses(trial)
+        trial = open_trial(plan, folder, workload=with_scale(SHALLOW, scale))
+    apply_scales(trial.backend.run)
+    return trial, scale
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_compilations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let jax compile equal steps of two trials once; what it compiles is not changed by that."""
+    settings = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    before = {name: getattr(jax.config, name) for name in settings}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
