@@ -57,12 +57,14 @@ def _compared(names: Names, node: ast.Compare, scope: Scope) -> Iterator[Found]:
             if not what:
                 continue
             is_equality = isinstance(operator, ast.Eq | ast.NotEq | ast.In | ast.NotIn)
-            if is_equality and _is_special(names, other, scope):
+            if not _is_special(names, other, scope):
+                continue
+            if is_equality:
                 level = Level.WARN if what in HONEST_TOO else Level.DENY
                 yield names.found(
                     node, Rule.FINGERPRINT, f"compares {what} with a constant", _REASON, level
                 )
-            elif not is_equality and what == "a count of parameters" and _is_number(other):
+            elif what == "a count of parameters":
                 text = f"compares {what} with a constant"
                 yield names.found(node, Rule.FINGERPRINT, text, _REASON, Level.WARN)
         is_asked = isinstance(operator, ast.In | ast.NotIn) and bool(text_of(left))

@@ -140,7 +140,14 @@ USES = _table(
     ),
 )
 """Names whose use tells, with all that is below them; the longest name counts."""
-EXEMPT = ("multiprocessing.cpu_count", "time.struct_time", "asyncio.Future")
+EXEMPT = (
+    "multiprocessing.cpu_count",
+    "time.struct_time",
+    "asyncio.Future",
+    "importlib.util.find_spec",
+)
+TYPES = ("types.FunctionType", "types.CodeType")
+"""Asking whether something is one is no use; making one is."""
 
 OPEN_DOORS = words(
     "__closure__ cell_contents __globals__ __self__ __code__ __subclasses__ __builtins__ f_back "
@@ -222,6 +229,8 @@ def _is_use(node: ast.expr, parent: ast.AST | None, dotted: str) -> bool:
     """Whether this is more than the bare name of a module (an argument, a definition)."""
     if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
         return False
+    if dotted in TYPES:
+        return isinstance(parent, ast.Call) and parent.func is node
     is_module = "." not in dotted
     return not is_module or isinstance(parent, ast.Assign | ast.Call)
 

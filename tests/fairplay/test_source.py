@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -46,6 +47,15 @@ def test_nothing_is_found_in_its_honest_twin(twin: Planted, tmp_path: Path) -> N
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda p: p.name)
 def test_nothing_is_found_in_what_is_shipped(folder: Path) -> None:
     assert bad(read_source(folder)) == []
+
+
+@pytest.mark.parametrize("name", ["optax.contrib", "pytorch_optimizer.optimizer", "schedulefree"])
+def test_no_rule_is_broken_by_a_librarys_optimizers(name: str) -> None:
+    if importlib.util.find_spec(name.partition(".")[0]) is None:
+        pytest.skip(f"{name} is not installed")
+    root = importlib.util.find_spec(name.partition(".")[0]).submodule_search_locations[0]
+    found = read_source(Path(root, *name.split(".")[1:]))
+    assert [one for one in found if one.level is Level.DENY] == []
 
 
 # One line each, in a step; which rule, and how bad.
@@ -132,6 +142,10 @@ LINES = {
     "x = run.params['a'].shape[0] == 1": None,
     "scale = max(run.params['a'].shape) ** 0.5": None,
     "import gc; gc.collect()": None,
+    "x = sum(run.params['a'].shape) > 1": None,
+    "import types; isinstance(run.loss, types.FunctionType)": None,
+    "import types; types.FunctionType(state, {})": (Rule.DYNAMIC_CODE, Level.DENY),
+    "import importlib.util; importlib.util.find_spec('torch')": None,
     "import math; run.log({'rate': math.exp(0.1)})": None,
     "raise ValueError(f'{run.workload} has no bias')": None,
     "half = run.step >= run.step_hint // 2": None,
