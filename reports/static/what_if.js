@@ -127,6 +127,15 @@
     form.elements.namedItem("relax").value = state.relaxTarget;
   }
 
+  /** Keeps the gates of workloads that are left out from being ticked: they decide nothing. */
+  function closeGates(state) {
+    const isOut = ({ base }) => base !== null && state.skipped.has(payload.workloads[base].key);
+    const out = new Set(payload.workloads.filter(isOut).map(({ key }) => key));
+    for (const input of form.elements) {
+      if (input.name === "workload") input.disabled = out.has(input.value);
+    }
+  }
+
   // What a state looks like
 
   const isMoved = (row) => row.rank !== started.get(row.key);
@@ -192,6 +201,7 @@
     form.elements.namedItem("tau-text").value = String(state.tauMax);
     form.elements.namedItem("relax-text").value = states.percent(state.relaxTarget);
     form.elements.namedItem("relax").setAttribute("aria-valuetext", states.percent(state.relaxTarget));
+    closeGates(state);
     showRanks(result.table);
     if (isSettled) status.textContent = summary(changes, result.table);
     if (hash === shown) return;

@@ -118,6 +118,15 @@ def test_a_workload_its_gate_the_method_and_the_limits_score_as_in_python(
     expect(page.locator("#what-if [role=status]")).to_contain_text("every target 2% easier")
 
 
+def test_the_gate_of_a_workload_that_is_left_out_cannot_be_ticked(page: Page) -> None:
+    gate = page.get_by_role("checkbox", name="digits_wide", exact=True)
+    assert gate.is_enabled()
+    untick(page, "digits")
+    assert gate.is_disabled()
+    page.get_by_role("checkbox", name="digits", exact=True).check()
+    assert gate.is_enabled()
+
+
 def test_the_keyboard_moves_a_limit(page: Page, competition: Competition) -> None:
     page.get_by_label("Profiles up to τ").focus()
     page.keyboard.press("ArrowLeft")
@@ -180,7 +189,7 @@ def test_a_link_to_a_place_on_the_page_keeps_the_view(page: Page) -> None:
 @pytest.mark.parametrize("where", ["#what-if .result", ".what-if-notice"])
 def test_reset_gives_back_the_page_as_it_was_made(page: Page, where: str) -> None:
     bare = "outerHTML.replace(/>\\s+</g, '><')"
-    board = f"document.getElementById('leaderboard').tBodies[0].{bare}"
+    board = f"document.getElementById('leaderboard').{bare}"
     steps = f"document.getElementById('steps').{bare}"
     as_made = page.evaluate(board), page.evaluate(steps)
     untick(page, "swift")
@@ -244,7 +253,7 @@ def test_a_strange_address_shows_the_page_as_it_was_made(
 def test_hostile_names_are_only_text(page: Page) -> None:
     title = page.title()
     section = page.locator("#what-if")
-    for box in section.locator("input[type=checkbox]").all()[2:]:
+    for box in section.locator("label:not(.gate) input[type=checkbox]").all()[2:]:
         box.uncheck()
     assert section.locator("img, script, b, i").count() == 0
     assert MARKUP in section.inner_text()
