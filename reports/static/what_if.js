@@ -109,11 +109,24 @@
     return {
       method: form.elements.namedItem("method").value,
       unit: form.elements.namedItem("unit")?.value ?? payload.unit,
-      tauMax: Number(form.elements.namedItem("tau").value),
-      relaxTarget: Number(form.elements.namedItem("relax").value),
+      tauMax: numberAt("tau"),
+      relaxTarget: numberAt("relax"),
       without: unticked("submission"),
       skipped: unticked("workload"),
     };
+  }
+
+  /** Sets a slider, which rounds, and keeps the number itself for as long as nobody moves it. */
+  function putNumber(name, number) {
+    const input = form.elements.namedItem(name);
+    input.value = number;
+    input.dataset.rounded = input.value;
+    input.dataset.number = number;
+  }
+
+  function numberAt(name) {
+    const { value, dataset } = form.elements.namedItem(name);
+    return Number(value === dataset.rounded ? dataset.number : value);
   }
 
   function choose(state) {
@@ -123,8 +136,8 @@
       if (input.name === "method") input.checked = input.value === state.method;
       if (input.name === "unit") input.checked = input.value === state.unit;
     }
-    form.elements.namedItem("tau").value = state.tauMax;
-    form.elements.namedItem("relax").value = state.relaxTarget;
+    putNumber("tau", state.tauMax);
+    putNumber("relax", state.relaxTarget);
   }
 
   /** Keeps the gates of workloads that are left out from being ticked: they decide nothing. */
@@ -218,22 +231,30 @@
   /** Shows the address's state; one that leads to a place on this page keeps what is shown. */
   function followAddress() {
     const { hash } = location;
+    moved = null;
     if (hash === "" || states.isState(hash)) showAll(states.read(payload, hash));
   }
 
-  /** Shows a state and makes it the page's address, if it is not. */
-  function go(state) {
+  let moved = null; // the slider that made the address, if one did
+
+  /** Shows a state and makes it the page's address; one slider's moves are one step back. */
+  function go(state, slider = null) {
     const hash = states.write(payload, state);
     if (hash !== states.write(payload, states.read(payload, location.hash))) {
-      history.pushState(null, "", location.pathname + location.search + hash);
+      const address = location.pathname + location.search + hash;
+      if (slider !== null && slider === moved) history.replaceState(null, "", address);
+      else history.pushState(null, "", address);
     }
+    moved = slider;
     showAll(state);
   }
+
+  const sliderOf = ({ target }) => (target.type === "range" ? target : null);
 
   fillSection(document.getElementById("what-if"));
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", () => show(chosen(), false));
-  form.addEventListener("change", () => go(chosen()));
+  form.addEventListener("change", (event) => go(chosen(), sliderOf(event)));
   reset.addEventListener("click", () => go(states.unchanged(payload)));
   addEventListener("popstate", followAddress);
   showAll(states.read(payload, location.hash));

@@ -132,6 +132,19 @@ def test_the_keyboard_moves_a_limit(page: Page, competition: Competition) -> Non
     page.keyboard.press("ArrowLeft")
     check_rows(page, competition, tauMax=3.9)
     assert page.evaluate("location.hash") == "#what-if&tau=3.9"
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("location.hash") == "#what-if&tau=3.8"
+    page.go_back()
+    check_rows(page, competition)
+
+
+def test_a_number_between_the_steps_of_a_slider_is_kept(
+    open_page: Open, site: Path, competition: Competition
+) -> None:
+    page = open_page(site / "index.html", "#what-if&tau=3.14&relax=0.0123")
+    untick(page, "swift")
+    assert page.evaluate("location.hash") == "#what-if&tau=3.14&relax=0.0123&without=swift"
+    check_rows(page, competition, tauMax=3.14, relaxTarget=0.0123, excludedSubmissions=["swift"])
 
 
 def test_an_address_restores_the_view(
