@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from pacebench.backends.state_torch import restored, tree_of
 from pacebench.optimizers.averaged_torch import AveragedNadamW
 from submissions.lawa_ema.lawa_ema_torch import moving_average
 from submissions.lawa_queue.lawa_queue_torch import queue
@@ -50,6 +51,33 @@ def test_the_moving_average_starts_with_the_first_snapshot() -> None:
 @pytest.mark.parametrize("snapshots", [queue(2, 2, 2), moving_average(0.2, 2, 1)])
 def test_evaluations_do_not_change_the_training(snapshots: Any) -> None:
     assert trained(snapshots, ())[0] == trained(snapshots, (2, 3, 4, 6))[0]
+
+
+@pytest.mark.parametrize("is_evaluated", [True, False])
+@pytest.mark.parametrize("snapshots", [queue(2, 2, 2), moving_average(0.2, 2, 2)])
+def test_a_saved_optimizer_goes_on_with_its_snapshots(snapshots: Any, is_evaluated: bool) -> None:
+    def go_on(parameter: torch.nn.Parameter, optimizer: AveragedNadamW, steps: slice) -> None:
+        for gradient in GRADIENTS[steps]:
+            optimizer.train()
+            parameter.grad = torch.tensor([gradient])
+            optimizer.step()
+
+    def opened(start: float) -> tuple[torch.nn.Parameter, AveragedNadamW]:
+        parameter = torch.nn.Parameter(torch.tensor([start]))
+        hyperparameters = {"lr": 0.1, "betas": (0.5, 0.9), "weight_decay": 0.0}
+        return parameter, AveragedNadamW([parameter], snapshots, **hyperparameters)
+
+    first = opened(0.0)
+    go_on(*first, slice(0, 5))
+    if is_evaluated:
+        first[1].eval()
+    second = opened(first[0].item())
+    restored(second[1], tree_of(first[1], "optimizer"))
+    for pair in (first, second):
+        go_on(*pair, slice(5, 7))
+        pair[1].eval()
+    assert second[0].item() == first[0].item()
+    assert second[1].state[second[0]]["trained"] == first[1].state[first[0]]["trained"]
 
 
 @pytest.mark.parametrize("name", ["lawa_queue", "lawa_ema"])
