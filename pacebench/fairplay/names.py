@@ -242,6 +242,13 @@ def _bind_arguments(
     rest = [*arguments.kwonlyargs, *filter(None, (arguments.vararg, arguments.kwarg))]
     for argument in (*plain, *rest):
         _add(scope, argument.arg, HANDED.get(argument.arg, ""))
+    defaults: list[tuple[ast.arg, ast.expr | None]] = [
+        *zip(plain[::-1], arguments.defaults[::-1], strict=False),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    for argument, default in defaults:
+        if default is not None and not isinstance(default, ast.Name):
+            _add(scope, argument.arg, default)
     is_top = scope.parent is not None and isinstance(scope.parent.node, ast.Module)
     meant = ENTRIES.get(getattr(node, "name", ""), ())
     if is_top and len(meant) == len(plain):

@@ -191,6 +191,9 @@ def _imports(names: Names, node: ast.Import | ast.ImportFrom) -> Iterator[Found]
     for module in modules:
         if meaning := meaning_of(module, IMPORTS):
             yield _told(names, node, meaning, f"imports {module}")
+        elif module.endswith(".*"):
+            meaning = Meaning(Rule.DYNAMIC_CODE, Level.WARN, "its names cannot be told apart")
+            yield _told(names, node, meaning, f"imports {module}")
 
 
 def _use(names: Names, node: ast.expr, scope: Scope) -> Iterator[Found]:

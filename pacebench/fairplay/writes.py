@@ -35,6 +35,11 @@ def find_writes(names: Names) -> Iterator[Found]:
             yield from _environment_call(names, node, scope)
         elif isinstance(node, ast.Subscript):
             yield from _environment_read(names, node, scope)
+        elif isinstance(node, ast.AugAssign):
+            if isinstance(node.target, ast.Name) and _is_history(names, node.target, scope):
+                yield names.found(node, Rule.HISTORY, "adds to the evaluations", _HISTORY)
+        elif isinstance(node, ast.Attribute | ast.Name):
+            yield from _environment_whole(names, node, scope)
 
 
 def _target(names: Names, node: ast.Attribute | ast.Subscript, scope: Scope) -> Iterator[Found]:
@@ -144,6 +149,15 @@ def _is_history(names: Names, node: ast.expr, scope: Scope) -> bool:
 def _environment_read(names: Names, node: ast.Subscript, scope: Scope) -> Iterator[Found]:
     if names.dotted(node.value, scope) in ("os.environ", "os.environb"):
         yield _environment(names, node, text_of(node.slice), "reads")
+
+
+def _environment_whole(
+    names: Names, node: ast.Attribute | ast.Name, scope: Scope
+) -> Iterator[Found]:
+    """Look at uses of os.environ other than by key and by method."""
+    is_part = isinstance(names.parents.get(node), ast.Attribute | ast.Subscript)
+    if not is_part and names.dotted(node, scope) in ("os.environ", "os.environb"):
+        yield _environment(names, node, "", "reads")
 
 
 def _environment_call(names: Names, node: ast.Call, scope: Scope) -> Iterator[Found]:
