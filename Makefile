@@ -43,6 +43,7 @@ lint: setup
 # make bench DATA=DIR LOGS=DIR, where DATA holds mnist and LOGS AlgoPerf's v0.5 external_tuning
 bench: setup
 	$(BIN)/python -m benchmarks.scoring $(if $(LOGS),--logs $(LOGS))
+	$(if $(LOGS),$(BIN)/python -m benchmarks.report --logs $(LOGS))
 	$(BIN)/python -m benchmarks.clock_proof
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.images
