@@ -1,12 +1,13 @@
 """What a step and the state of each built-in submission cost, beside AdamW's.
 
     python -m benchmarks.optimizers --framework torch|jax [--workload digits] [--data-dir DIR]
-        [--rounds 7] [--steps 20] [NAME ...]
+        [--rounds 7] [--steps 20] [--cpu-time] [NAME ...]
 
 All built-ins of the framework train the same model on the same batches in one process and take
 turns: forward, backward and update, no evaluation, torch not compiled. Printed for each: the median
 time of a step; the median and range over the rounds of that time / AdamW's of the same round; and
-what a checkpoint holds beside the model, in bytes per parameter, counted from its arrays.
+what a checkpoint holds beside the model, in bytes per parameter, counted from its arrays. On a busy
+machine --cpu-time counts this process's CPU time instead of real time; let it have one core.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,18 +43,19 @@ class Contender:
 
     name: str
     backend: Backend
+    now: Callable[[], float]
     n_steps: int = 0
     seconds: list[float] = field(default_factory=list)
     """Per step, by round."""
 
     def run(self, n_steps: int) -> float:
         """Make steps and wait for them; gives seconds per step."""
-        start = time.perf_counter()
+        start = self.now()
         for _ in range(n_steps):
             self.n_steps += 1
             self.backend.step(self.n_steps)
         self.backend.wait()
-        return (time.perf_counter() - start) / n_steps
+        return (self.now() - start) / n_steps
 
 
 def planned(submission: Submission, workload: Workload, data: DataRequest) -> PlannedTrial:
@@ -107,6 +109,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--cpu-time", action="store_true")
     args = parser.parse_args()
     workload = find_workload(args.workload)
     data = DataRequest(
@@ -114,9 +117,13 @@ def main() -> None:
     )
     reference = REFERENCE[args.framework]
     known = {n: s for n, s in installed_submissions().items() if s.framework == args.framework}
+    if strange := sorted(set(args.names) - set(known)):
+        parser.error(f"no built-in of {args.framework}: {', '.join(strange)}")
     names = [n for n in known if n != reference and (not args.names or n in args.names)]
+    now = time.process_time if args.cpu_time else time.perf_counter
     with tempfile.TemporaryDirectory() as folder:
-        contenders = open_all([known[n] for n in (reference, *names)], workload, data, Path(folder))
+        opened = open_all([known[n] for n in (reference, *names)], workload, data, Path(folder))
+        contenders = [Contender(name=name, backend=backend, now=now) for name, backend in opened]
         for contender in contenders:
             contender.run(args.steps)  # warm
         for _ in range(args.rounds):
@@ -128,8 +135,8 @@ def main() -> None:
 
 def open_all(
     submissions: list[Submission], workload: Workload, data: DataRequest, folder: Path
-) -> list[Contender]:
-    """Open a trial of each on the same batches."""
+) -> Iterator[tuple[str, Backend]]:
+    """Open a trial of each on the same batches; gives names and backends."""
     sources = workload.open_sources(data)
     endless = TrainBatches(
         sources["train"],
@@ -140,13 +147,10 @@ def open_all(
         epoch_order=workload.epoch_order,
     )
     batches = [next(endless) for _ in range(N_BATCHES)]
-    contenders = []
     for submission in submissions:
         trial = planned(submission, workload, data)
         (place,) = write_plan([trial], folder)
-        backend = open_backend(trial.plan, sources, batches, place)
-        contenders.append(Contender(name=submission.name, backend=backend))
-    return contenders
+        yield submission.name, open_backend(trial.plan, sources, batches, place)
 
 
 def report(contenders: list[Contender], n_parameters: int) -> None:
