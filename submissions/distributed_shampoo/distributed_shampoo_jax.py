@@ -49,50 +49,60 @@ def scale_by_shampoo(hparams, period):
     """Give the transformation of g to w."""
     betas = 1 - hparams.one_minus_beta1, 1 - hparams.one_minus_beta2
 
+    def cut_of(array):
+        return cut(array.shape, hparams.largest_block)
+
     def init(params):
-        def zeros():
-            return jax.tree.map(jnp.zeros_like, params)
-
-        def matrices():
-            plans = [cut(p.shape, hparams.largest_block) for p in jax.tree.leaves(params)]
-            return [[jnp.zeros((plan.n_blocks, b, b)) for b in plan.block] for plan in plans]
-
-        return State(jnp.zeros([], jnp.int32), zeros(), zeros(), zeros(), matrices(), matrices())
+        m, v, w = (jax.tree.map(jnp.zeros_like, params) for _ in range(3))
+        factors, roots = (
+            [
+                [jnp.zeros((plan.n_blocks, size, size)) for size in plan.block]
+                for plan in map(cut_of, jax.tree.leaves(params))
+            ]
+            for _ in range(2)
+        )
+        return State(jnp.zeros([], jnp.int32), m, v, w, factors, roots)
 
     def update(gradients, state, params):
         n_steps = state.n_steps + 1
-        corrections = 1 - betas[0] ** n_steps, 1 - betas[1] ** n_steps
-        m = jax.tree.map(lambda m, g: m + (1 - betas[0]) * (g - m), state.m, gradients)
-        v = jax.tree.map(lambda v, g: betas[1] * v + (1 - betas[1]) * g * g, state.v, gradients)
-        ahead = m
-        if hparams.is_nesterov:
-            ahead = jax.tree.map(lambda m, g: m + (1 - betas[0]) * (g - m), m, gradients)
-        u = jax.tree.map(lambda a: a / corrections[0], ahead)
-        grafted = u
-        if hparams.grafted == "adam":
-            grafted = jax.tree.map(lambda u, v: u / (jnp.sqrt(v / corrections[1]) + EPSILON), u, v)
-        leaves, structure = jax.tree.flatten(gradients)
+        m, v, u, grafted = filtered(gradients, state, betas, hparams)
         factors = [
-            _taken_in(held, _blocked(g, cut(g.shape, hparams.largest_block)), betas[1])
-            for held, g in zip(state.factors, leaves, strict=True)
+            _taken_in(held, _blocked(g, cut_of(g)), betas[1])
+            for held, g in zip(state.factors, jax.tree.leaves(gradients), strict=True)
         ]
+        correction = 1 - betas[1] ** n_steps
         roots = jax.lax.cond(
             n_steps % period == 0,
-            lambda factors, _: inverse_roots(factors, corrections[1], hparams.inverse_root),
+            lambda factors, _: inverse_roots(factors, correction, hparams.inverse_root),
             lambda _, roots: roots,
             factors,
             state.roots,
         )
-        changes = [
-            _preconditioned(u, a, held, cut(u.shape, hparams.largest_block), n_steps >= period)
-            for u, a, held in zip(jax.tree.leaves(u), jax.tree.leaves(grafted), roots, strict=True)
-        ]
-        change = jax.tree.unflatten(structure, changes)
+        leaves = zip(jax.tree.leaves(u), jax.tree.leaves(grafted), roots, strict=True)
+        is_ready = n_steps >= period
+        changes = [_preconditioned(u, a, held, cut_of(u), is_ready) for u, a, held in leaves]
+        change = jax.tree.unflatten(jax.tree.structure(gradients), changes)
         change = jax.tree.map(lambda c, p: c + hparams.weight_decay * p, change, params)
         w = jax.tree.map(lambda w, c: w + (1 - hparams.momentum) * (c - w), state.w, change)
         return w, State(n_steps, m, v, w, factors, roots)
 
     return optax.GradientTransformation(init, update)
+
+
+def filtered(gradients, state, betas, hparams):
+    """Give m, v, u and a after one more step."""
+    beta1, beta2 = betas
+    n_steps = state.n_steps + 1
+    m = jax.tree.map(lambda m, g: m + (1 - beta1) * (g - m), state.m, gradients)
+    v = jax.tree.map(lambda v, g: beta2 * v + (1 - beta2) * g * g, state.v, gradients)
+    u = m
+    if hparams.is_nesterov:
+        u = jax.tree.map(lambda m, g: m + (1 - beta1) * (g - m), m, gradients)
+    u = jax.tree.map(lambda u: u / (1 - beta1**n_steps), u)
+    if hparams.grafted != "adam":
+        return m, v, u, u
+    correction = 1 - beta2**n_steps
+    return m, v, u, jax.tree.map(lambda u, v: u / (jnp.sqrt(v / correction) + EPSILON), u, v)
 
 
 def _taken_in(factors, gradient, beta2):
