@@ -23,9 +23,9 @@ from pacebench.opening import open_trial
 from pacebench.plan import TrialPlan
 from pacebench.plugins import find_workload
 from pacebench.rows import Reason
-from pacebench.spec import Advance, Batch, Decoding, LossValue, Workload
+from pacebench.spec import Advance, Batch, DataRequest, Decoding, LossValue, Source
 from pacebench.store import RunStore
-from pacebench.trial import Progress, run_trial
+from pacebench.trial import Progress, Trial, run_trial
 
 PARTS = {"torch": "pacebench.fairplay.parts_torch", "jax": "pacebench.fairplay.parts_jax"}
 """By framework: the module that knows where its parameters are."""
@@ -65,30 +65,14 @@ def run_observed(plan: TrialPlan, folder: Path, variation: Variation) -> Seen:
     """
     now = time.monotonic  # kept, whatever the submission puts in its place
     plan = dataclasses.replace(plan, seed=plan.seed + variation.seed_shift)
-    workload = find_workload(plan.workload)
     watch = Watch(folder, folder / SOURCE_FOLDER / (plan.source or "none"), _data_folder(plan))
     parts = importlib.import_module(PARTS[plan.framework])
+    handed = _Handed(parts=parts, watch=watch, snapshots=[])
     must_stay = identities.take(parts.MUST_STAY)
     watch.install()
-    snapshots: list[list[NDArray[Any]]] = []
-
-    def opened(request: Any) -> Any:
-        with watch.reading_data():
-            return workload.open_sources(request)
-
-    handed = _Handed(parts=parts, watch=watch, snapshots=snapshots)
-
-    def make_algorithm() -> Algorithm:
-        with watch.listening("import"):
-            algorithm = load_algorithm(plan, folder)
-        return handed.wrapped(algorithm)
-
-    named = OTHER_NAME if variation.is_renamed else workload.name
-    shown: Workload = dataclasses.replace(workload, open_sources=opened, name=named)
     unit: Any = plan.clock
     began, clock = now(), Clock(unit=unit)
-    store = RunStore(folder)
-    trial = open_trial(plan, store, clock, workload=shown, make_algorithm=make_algorithm)
+    trial = _opened(plan, folder, clock, handed, variation)
     progress = Progress()
     observer = Observer(trial.backend, clock, handed, progress, must_stay)
     observer.check("set-up")
@@ -100,10 +84,30 @@ def run_observed(plan: TrialPlan, folder: Path, variation: Variation) -> Seen:
         watch.tell(Rule.MEMORISED_WEIGHTS, text, f"step {progress.step}")
     _check_clock(watch, clock, now() - began)
     return Seen(
-        digests=tuple(_digest(arrays) for arrays in snapshots),
-        samples=tuple(_sample(arrays) for arrays in snapshots),
+        digests=tuple(_digest(arrays) for arrays in handed.snapshots),
+        samples=tuple(_sample(arrays) for arrays in handed.snapshots),
         found=tuple(watch.found),
     )
+
+
+def _opened(
+    plan: TrialPlan, folder: Path, clock: Clock, handed: _Handed, variation: Variation
+) -> Trial:
+    """Set the trial up, with data and submission listened to."""
+    workload, watch = find_workload(plan.workload), handed.watch
+
+    def open_sources(request: DataRequest) -> dict[str, Source]:
+        with watch.reading_data():
+            return workload.open_sources(request)
+
+    def make_algorithm() -> Algorithm:
+        with watch.listening("import"):
+            algorithm = load_algorithm(plan, folder)
+        return handed.wrapped(algorithm)
+
+    named = OTHER_NAME if variation.is_renamed else workload.name
+    shown = dataclasses.replace(workload, open_sources=open_sources, name=named)
+    return open_trial(plan, RunStore(folder), clock, workload=shown, make_algorithm=make_algorithm)
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
