@@ -9,8 +9,10 @@ from pathlib import Path
 import matplotlib
 import pytest
 
+from reports.curves import curves_of
+from reports.drawing import ONE_COLUMN, TWO_COLUMNS, drawing, saved
 from reports.palette import DASHES, SERIES, SERIES_ON_DARK, looks
-from reports.paper_figures import figure_links, paper_figures
+from reports.paper_figures import figure_links, learning_figure, paper_figures, profile_figure
 from reports.results import Results, results_of
 from scoring import read_runs, score_runs
 from tests.scoring.run_folders import add_trial
@@ -35,8 +37,8 @@ def test_names_are_drawn_as_they_are_and_long_ones_cut(tmp_path: Path) -> None:
     names = ["_hidden", "$\\frac$", "<b>&", "日本語 🐢", "x" * 200]
     for name in names:
         add_trial(tmp_path / str(len(name)), [(1.0, 0.95)], submission=name)
-    made = paper_figures(results_in(tmp_path), ["svg"])
-    shown = texts(made["figures/paper-profiles-1column.svg"])
+    with drawing():
+        shown = texts(saved(profile_figure(results_in(tmp_path), ONE_COLUMN), "svg"))
     assert set(names[:4]) <= set(shown)
     assert f"{'x' * 27}\N{HORIZONTAL ELLIPSIS}" in shown
 
@@ -50,8 +52,10 @@ def test_any_values_can_be_drawn(
 ) -> None:
     pairs = [(float(i + 1), value) for i, value in enumerate(values)]
     add_trial(tmp_path, pairs, larger_is_better=larger_is_better)
-    made = paper_figures(results_in(tmp_path), ["svg"])
-    assert "target 0.9" in texts(made["figures/paper-curves-digits-2columns.svg"])
+    results = results_in(tmp_path)
+    with drawing():
+        figure = learning_figure(results, "digits", curves_of(results)["digits"], TWO_COLUMNS)
+        assert "target 0.9" in texts(saved(figure, "svg"))
 
 
 def test_every_figure_is_made_in_both_widths_and_formats_and_twice_the_same(tmp_path: Path) -> None:
