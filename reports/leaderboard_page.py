@@ -11,7 +11,7 @@ import pandas as pd
 
 from reports.paths import submission_page_path, workload_page_path
 from reports.results import Results
-from reports.values import band_name, interval, label, number
+from reports.values import band_name, interval, label, number, short
 from scoring.text import change_text
 
 STYLES = ("what_if.css",)
@@ -227,10 +227,19 @@ def facts(results: Results, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]
             for step in steps
         ],
         "firsts": list(zip(best["submission"], best["p_best"], strict=True)),
-        "changes": [change_text(c) for c in results.changes.to_dict("records")],
+        "changes": change_texts(results),
         "notes": notes(results),
         "dirt": dirt_kinds(results),
     }
+
+
+def change_texts(results: Results) -> list[str]:
+    """Say which orders turn round without a third submission, with names of a readable length."""
+    names = ("left_out", "first", "second", "submission", "workload", "held_out")
+    return [
+        change_text({**change, **{key: short(change[key]) for key in names}})
+        for change in results.changes.to_dict("records")
+    ]
 
 
 def notes(results: Results) -> list[str]:

@@ -8,11 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from reports.leaderboard_page import dirt_kinds, notes
+from reports.leaderboard_page import change_texts, dirt_kinds, notes
 from reports.paths import submission_page_path
 from reports.results import Results
 from reports.values import band_name, counted, number
-from scoring.text import change_text
 
 SCRIPTS = ("site.js",)
 N_PLACES = 200
@@ -30,7 +29,7 @@ def facts(results: Results) -> dict[str, Any]:
     return {
         "pairs": pair_rows(results),
         "panels": list(panels(results)),
-        "changes": [change_text(c) for c in results.changes.to_dict("records")],
+        "changes": change_texts(results),
         "studies": study_counts(results),
         "speeds": speed_rows(results),
         "example": example(results),

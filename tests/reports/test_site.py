@@ -18,7 +18,7 @@ from pacebench.errors import StoreError
 from reports.results import results_of
 from reports.site import write_site
 from scoring import RunSelection, leaderboard_records, read_runs, score_runs
-from tests.scoring.run_folders import Left, add_trial, plan, write_trial
+from tests.scoring.run_folders import Left, add_trial, evaluation, plan, write_trial
 
 SCRIPT = "<script>alert(1)</script>"
 CURVE = [(1.0, 0.2), (10.0, 0.6), (20.0, 0.95)]
@@ -196,6 +196,22 @@ def test_nothing_of_a_hostile_submission_becomes_markup(hostile: Path, tmp_path:
         text = file.read_text(encoding="utf-8")
         assert "<script>" not in text
         assert not {"\x00", "\x1b"} & set(text)
+
+
+def test_a_very_long_name_is_cut_wherever_it_is_one_of_many(tmp_path: Path) -> None:
+    long = "n" * 10_000
+    for i, name in enumerate(("swift", "twin", long)):
+        for workload in ("digits", "cifar"):
+            seconds = 20.0 + i + (5 * i if workload == "cifar" else 0)
+            curve = [(1.0, 0.2), (seconds, 0.95)]
+            trial_plan = plan(submission=name, workload=workload, authors=(long,), description=long)
+            rows = [evaluation(int(10 * t), t, value) for t, value in curve]
+            write_trial(tmp_path / "runs" / f"{i}{workload}", trial_plan, rows)
+    site = make_site(tmp_path / "runs", tmp_path / "site").parent
+    for path, page in pages(site):
+        # The longest is the description on a submission's own page.
+        most = 20_000 if path.parent.name == "submissions" and path.stem != "index" else 700
+        assert "n" * (most + 1) not in page.text, path
 
 
 def test_hostile_names_stay_inside_the_folder(hostile: Path, tmp_path: Path) -> None:
