@@ -4,8 +4,7 @@
         [--steps 5]
 
 The batch is read from the workload's data, of which a few files will do; the weights are initial
-ones. The first step, in which jax compiles, is timed apart. Printed: median and range; in torch
-also what the step's matrix products take when each is made alone, in the same run.
+ones. The first step, in which jax compiles, is timed apart. Printed: median and range.
 """
 
 from __future__ import annotations
@@ -94,14 +93,6 @@ def main() -> None:
         f"{args.workload}, {args.framework}, batch {args.batch_size}: "
         f"{spread(milliseconds[1:])} ms a step, the first {milliseconds[0]:.0f}"
     )
-    if args.framework == "torch":
-        from benchmarks.matrix_products import products_milliseconds
-
-        alone, gflop = products_milliseconds(step)
-        print(
-            f"  its matrix products alone: {alone:.0f} ms for {gflop:.0f} GFLOP, "
-            f"{gflop / alone * 1e3:.0f} GFLOP/s"
-        )
 
 
 if __name__ == "__main__":

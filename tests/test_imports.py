@@ -73,6 +73,7 @@ ALLOWED = {
         "pacebench.preparing",
         "pacebench.shards",
         "pacebench.backends.layers",
+        "pacebench.backends.linear_torch",
     ),
     "submissions": ("pacebench.spec", "pacebench.schedules", "pacebench.optimizers"),
     "pacebench/optimizers": ("pacebench.optimizers",),

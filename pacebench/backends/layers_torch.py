@@ -14,6 +14,7 @@ import torch.distributed
 from torch import nn
 from torch.nn import functional
 
+from pacebench.backends.linear_torch import Linear
 from pacebench.spec import Mode
 
 TRUNCATED_STD = 0.87962566103423978
@@ -166,7 +167,7 @@ def lecun_normal_(weight: torch.Tensor, fan_in: int) -> None:
 
 def dense(n_in: int, n_out: int) -> nn.Linear:
     """Give a linear layer initialised as flax's Dense: lecun normal weights, zero bias."""
-    layer = nn.Linear(n_in, n_out)
+    layer = Linear(n_in, n_out)
     lecun_normal_(layer.weight, n_in)
     nn.init.zeros_(layer.bias)
     return layer

@@ -53,8 +53,16 @@ def findings(call: Call, *words: object) -> tuple[int, dict[str, tuple[str, str]
     return said.code, {c["check"]: (c["status"], c["message"]) for c in checks}
 
 
-@pytest.mark.parametrize("framework", ["torch", "jax"])
-@pytest.mark.parametrize("level", [1, 2])
+@pytest.mark.parametrize(
+    ("level", "framework"),
+    [
+        (1, "torch"),
+        (2, "jax"),
+        # The same two again, crossed, for a run by hand: each takes ten seconds.
+        pytest.param(1, "jax", marks=pytest.mark.full),
+        pytest.param(2, "torch", marks=pytest.mark.full),
+    ],
+)
 def test_a_new_plugin_passes_the_check(framework: str, level: int, call: Call) -> None:
     pytest.importorskip(framework)
     said = call("new", "mine", "--framework", framework, "--level", level)

@@ -11,8 +11,10 @@ import pytest
 import torch
 from flax import linen as nn
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from pacebench.backends import layers_flax, layers_torch
+from pacebench.backends.linear_torch import LARGE, Linear, linear
 from pacebench.spec import Mode
 
 EPSILON, DECAY = 1e-5, 0.9  # AlgoPerf v0.6, batch norm of cifar and imagenet_resnet
@@ -161,3 +163,26 @@ def test_a_stride_2_convolution_on_even_sides_pads_only_at_the_end() -> None:
         layer.weight.fill_(1.0)
         found = layer(torch.tensor([1.0, 10.0, 100.0, 1000.0]).view(1, 1, 1, 4))
     assert found.flatten().tolist() == [111.0, 1100.0]
+
+
+def test_a_large_product_is_torchs_own_forwards_and_backwards() -> None:
+    n_rows, n_in, n_out = 2 * 200, 300, 301  # 36 million multiplications, of uneven sizes
+    assert n_rows * n_in * n_out > LARGE
+    torch.manual_seed(0)
+    layer = Linear(n_in, n_out)
+    x_BTC = torch.randn(2, 200, n_in, requires_grad=True)
+    weights_BTC = torch.randn(2, 200, n_out)
+    given = [x_BTC, layer.weight, layer.bias]
+    ours = torch.autograd.grad((layer(x_BTC) * weights_BTC).sum(), given)
+    plain = functional.linear(*given)
+    torch.testing.assert_close(layer(x_BTC), plain, rtol=1e-5, atol=1e-5)
+    expected = torch.autograd.grad((plain * weights_BTC).sum(), given)
+    for one, other in zip(ours, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_a_large_product_without_bias_of_half_precision_or_shapes_alone_is_torchs_too() -> None:
+    x, weight = torch.randn(400, 300), torch.randn(301, 300)
+    torch.testing.assert_close(linear(x, weight), x @ weight.t(), rtol=1e-5, atol=1e-4)
+    assert linear(x.bfloat16(), weight.bfloat16()).dtype == torch.bfloat16
+    assert linear(x.to("meta"), weight.to("meta")).shape == (400, 301)

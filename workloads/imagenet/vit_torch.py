@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from pacebench.backends.layers_torch import Dropout, dense, lecun_normal_
+from pacebench.backends.linear_torch import Linear
 from pacebench.spec import Batch, Mode
 from workloads.imagenet.vit import LAYER_NORM_EPSILON, MAP_MODE, MLP_BIAS_STDDEV, positions
 
@@ -155,7 +156,7 @@ def build(config: Any) -> nn.Module:
 
 
 def _xavier_dense(n_in: int, n_out: int) -> nn.Linear:
-    layer = nn.Linear(n_in, n_out)
+    layer = Linear(n_in, n_out)
     nn.init.xavier_uniform_(layer.weight)
     return layer
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from pacebench.backends.linear_torch import Linear
 from pacebench.spec import Batch, Mode
 from workloads.librispeech.features_torch import LogMel
 from workloads.librispeech.shapes import (
@@ -108,7 +109,7 @@ class Features(nn.Module):
 
 def xavier_dense(n_in: int, n_out: int) -> nn.Linear:
     """Give a linear layer whose weights start Xavier uniform and whose bias starts at 0."""
-    layer = nn.Linear(n_in, n_out)
+    layer = Linear(n_in, n_out)
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer

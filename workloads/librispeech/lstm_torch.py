@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from pacebench.backends.layers_torch import lecun_normal_
+from pacebench.backends.linear_torch import Linear
 from workloads.librispeech.deepspeech import DIRECTIONS, GATES
 
 
@@ -24,11 +25,11 @@ class Cell(nn.Module):
     def __init__(self, n_in: int, n_units: int) -> None:
         super().__init__()
         for gate in GATES:
-            layer = nn.Linear(n_in, n_units, bias=False)
+            layer = Linear(n_in, n_units, bias=False)
             lecun_normal_(layer.weight, n_in)
             self.add_module(f"input_{gate}", layer)
         for gate in GATES:
-            layer = nn.Linear(n_units, n_units)
+            layer = Linear(n_units, n_units)
             nn.init.orthogonal_(layer.weight)
             nn.init.zeros_(layer.bias)
             self.add_module(f"state_{gate}", layer)

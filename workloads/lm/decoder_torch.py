@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from pacebench.backends.linear_torch import linear
 from pacebench.spec import Batch, Mode
 from workloads.lm.decoder import INITIAL_STDDEV, LENGTH_EPSILON, NORM_EPSILON, rotations
 
@@ -25,7 +26,7 @@ class Dense(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Multiply the last axis."""
-        return functional.linear(x, self.weight.to(x.dtype))
+        return linear(x, self.weight.to(x.dtype))
 
 
 class RMSNorm(nn.Module):
@@ -130,7 +131,7 @@ class Decoder(nn.Module):
         rotations_LF = self.cosines_LF[:length], self.sines_LF[:length]
         for layer in self.layers:
             x_BLD = layer(x_BLD, rotations_LF)
-        return functional.linear(self.out_norm(x_BLD), table_VD)
+        return linear(self.out_norm(x_BLD), table_VD)
 
 
 def build(config: Any) -> nn.Module:

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from pacebench.backends.layers_torch import Dropout
+from pacebench.backends.linear_torch import Linear
 from pacebench.spec import Mode
 from workloads.wmt.transformer import LAYER_NORM_EPSILON, MASKED_SCORE, MLP_BIAS_STDDEV
 
@@ -171,13 +172,13 @@ def layer_norm(width: int) -> nn.LayerNorm:
 
 
 def _without_bias(width: int) -> nn.Linear:
-    layer = nn.Linear(width, width, bias=False)
+    layer = Linear(width, width, bias=False)
     nn.init.xavier_uniform_(layer.weight)
     return layer
 
 
 def _with_bias(n_in: int, n_out: int) -> nn.Linear:
-    layer = nn.Linear(n_in, n_out)
+    layer = Linear(n_in, n_out)
     nn.init.xavier_uniform_(layer.weight)
     nn.init.normal_(layer.bias, std=MLP_BIAS_STDDEV)
     return layer

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from pacebench.backends.layers_torch import Dropout
+from pacebench.backends.linear_torch import linear
 from pacebench.spec import Batch, Decoding, Mode
 from workloads.wmt.layers_torch import (
     Biases,
@@ -141,7 +142,7 @@ class Transformer(nn.Module):
 
     def _logits(self, y_BLD: torch.Tensor) -> torch.Tensor:
         scaled_BLD = y_BLD / math.sqrt(y_BLD.shape[-1])  # smaller than the logits
-        return functional.linear(scaled_BLD, self.shared_embedding.weight)
+        return linear(scaled_BLD, self.shared_embedding.weight)
 
 
 def build(config: Any) -> nn.Module:
