@@ -78,18 +78,18 @@ def find_trials(top: Path) -> LogTree:
     root = _resolve_to_submission(top)
     tree = LogTree()
     seen = dict(_walk(root, root)) if top.is_dir() else {}
-    own = (path for path, folder in seen.items() if PLAN_FILE in folder.files)
-    tree.own_runs += sorted(path for path in own if f"{path}/".startswith(f"{asked}/"))
+    own = sorted(path for path, folder in seen.items() if PLAN_FILE in folder.files)
+    tree.own_runs += [path for path in own if f"{path}/".startswith(f"{asked}/")]
+    own_submissions = {path.rsplit("/", 3)[0] for path in own}  # …/study/workload/trial
     for path in _outermost(path for path, folder in seen.items() if _is_submission(folder)):
+        if path in own_submissions:
+            continue
         found = _Submission(path=path, ruleset=_ruleset_above(path), seen=seen)
         found.add_studies()
-        if not found.is_own_run:
-            places = found.with_ruleset()
-            is_part = root != asked
-            tree.places += [
-                p for p in places if not is_part or f"{p.folder}/".startswith(f"{asked}/")
-            ]
-            tree.dirt += [] if is_part else found.dirt
+        places = found.with_ruleset()
+        is_part = root != asked
+        tree.places += [p for p in places if not is_part or f"{p.folder}/".startswith(f"{asked}/")]
+        tree.dirt += [] if is_part else found.dirt
     tree.places.sort(key=lambda p: (p.ruleset, p.submission, p.study, p.workload, p.trial))
     return tree
 
@@ -164,11 +164,6 @@ class _Submission:
     seen: Mapping[str, _Folder]
     places: list[TrialPlace] = field(default_factory=list)
     dirt: list[Dirt] = field(default_factory=list)
-
-    @property
-    def is_own_run(self) -> bool:
-        """Whether pacebench itself made these runs."""
-        return any(PLAN_FILE in place.files for place in self.places)
 
     def add_studies(self) -> None:
         """Collect everything below the submission's folder."""

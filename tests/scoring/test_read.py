@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pacebench.algoperf_tree import find_trials
 from pacebench.errors import LogsError, PacebenchError
 from pacebench.rows import END_FILE, META_FILE, PLAN_FILE, ROWS_FILE, SITE_MARKER
 from scoring import RunSelection, read_runs
@@ -185,3 +186,11 @@ def test_different_targets_on_a_workload_are_refused(tmp_path: Path) -> None:
 def test_the_plan_names_the_trial_whatever_its_folder_is_called(tmp_path: Path) -> None:
     write_trial(tmp_path / "trial_1", plan(submission="../../x"), [])
     assert read_runs([tmp_path]).trials["submission"].tolist() == ["../../x"]
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_own_runs_are_not_taken_for_logs_of_algoperf(framework: str, tmp_path: Path) -> None:
+    folder = add_trial(tmp_path, [(1, 0.5), (2, 0.95)], framework=framework)
+    tree = find_trials(tmp_path)
+    assert tree.own_runs == [str(folder)]
+    assert (tree.places, tree.dirt) == ([], [])
