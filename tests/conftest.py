@@ -1,6 +1,7 @@
-"""One compile cache for the session, all its workers included: many tests compile the same small
-programs with jax.
+"""jax in tests: one compile cache for the session, all its workers included, and quick compilation.
 
+Tests compile many small programs, most of them more than once, and run them a few times: XLA's
+optimisations would take half of the time and change no promise (XLA_FLAGS, if set, stays as it is).
 Trials that tests start in processes of their own keep their own empty caches, as every trial does.
 """
 
@@ -12,11 +13,13 @@ import tempfile
 
 import pytest
 
+QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 _FOLDER = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the cache before jax is imported; workers inherit the name."""
+    """Set both up before jax is imported; workers inherit the environment."""
+    os.environ.setdefault("XLA_FLAGS", QUICK)
     if hasattr(config, "workerinput"):
         return
     folder = tempfile.mkdtemp(prefix="pacebench-tests-")

@@ -120,13 +120,19 @@ def inverse_roots(factors, correction, root):
     """Give the inverse roots of all factors [n, b, b]; see the torch twin.
 
     Those of equal size go through one decomposition, which is what compiling and running cost.
+    The sizes take turns, because jaxlib (0.10) stands still on a CPU when as many batched
+    decompositions run at once as it has threads: each waits there for a free one. Only a true
+    dependence on the one before keeps the order (jax.lax.optimization_barrier is dropped).
     """
     flat = [factor for held in factors for factor in held]
     decomposed = [None] * len(flat)
+    is_nan = False
     for size in sorted({factor.shape[-1] for factor in flat}):
         places = [i for i, factor in enumerate(flat) if factor.shape[-1] == size]
         ends = np.cumsum([len(flat[i]) for i in places])[:-1]
-        parts = jnp.linalg.eigh(jnp.concatenate([flat[i] for i in places]) / correction)
+        matrices = jnp.concatenate([flat[i] for i in places]) / correction
+        parts = jnp.linalg.eigh(jnp.where(is_nan, jnp.nan, matrices))
+        is_nan = jnp.isnan(parts[0]).any()
         split = zip(*(jnp.split(part, ends) for part in parts), strict=True)
         for i, pair in zip(places, split, strict=True):
             decomposed[i] = pair
