@@ -33,7 +33,7 @@ test-browser: setup
 
 # Checks at full size: gigabytes and minutes; by hand.
 test-full: setup
-	XLA_FLAGS= $(BIN)/python -m pytest -m full --timeout 0
+	XLA_FLAGS= OMP_NUM_THREADS=$(JOBS) $(BIN)/python -m pytest -m full --timeout 0
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,4 +1,5 @@
-"""jax in tests: one compile cache for the session, all its workers included, and quick compilation.
+"""One compile cache of jax for the session, all its workers included, quick compilation, and one
+thread a worker: two workers with two threads each on two cores spend a third of the time waiting.
 
 Tests compile many small programs, most of them more than once, and run them a few times: XLA's
 optimisations would take half of the time and change no promise (XLA_FLAGS, if set, stays as it is).
@@ -18,8 +19,10 @@ _FOLDER = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set both up before jax is imported; workers inherit the environment."""
+    """Set all up before the frameworks are imported; workers inherit the environment."""
     os.environ.setdefault("XLA_FLAGS", QUICK)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
     if hasattr(config, "workerinput"):
         return
     folder = tempfile.mkdtemp(prefix="pacebench-tests-")
