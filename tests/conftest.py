@@ -1,5 +1,5 @@
 """One compile cache of jax for the session, all its workers included, quick compilation, and one
-thread a worker: two workers with two threads each on two cores spend a third of the time waiting.
+thread a worker: two with two threads each on two cores took 9:09 minutes instead of 7:26.
 
 Tests compile many small programs, most of them more than once, and run them a few times: XLA's
 optimisations would take half of the time and change no promise (XLA_FLAGS, if set, stays as it is).
