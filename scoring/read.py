@@ -61,6 +61,21 @@ class Found:
     """Of the evaluation files of those of `places` that have one."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _There:
+    """All that lies at or below the paths, before any of it is chosen."""
+
+    trees: list[LogTree]
+    plans: list[tuple[Path, TrialPlan]]
+    """Of pacebench's own trials, with their folders."""
+    places: list[TrialPlace]
+    """Of AlgoPerf's logs, each folder once."""
+    judge: Rules | None
+    """The rules that AlgoPerf's logs are judged by; None where nobody asks for any."""
+    counts: Counter[tuple[str, str]]
+    """Trials by rules version and ruleset."""
+
+
 def read_runs(paths: Sequence[Path], selection: RunSelection | None = None) -> Runs:
     """Read all trials at or below `paths`, pacebench's own and those of AlgoPerf's log trees.
 
@@ -79,18 +94,19 @@ def read_runs(paths: Sequence[Path], selection: RunSelection | None = None) -> R
 
 def find_runs(paths: Sequence[Path], selection: RunSelection) -> Found:
     """Find the trials, choose those of one rules version and ruleset, and begin to read."""
-    trees, plans, places, judge, there = _look(paths, selection)
+    there = _look(paths, selection)
+    judge = there.judge
     is_file = _is_rules_file(selection)
     version, ruleset = _choose(
-        there,
+        there.counts,
         rules=judge.version if judge is not None and is_file else selection.rules,
         ruleset=selection.ruleset,
     )
     is_judged = judge is not None and judge.version == version
     known = judge.workloads if judge is not None else {}
-    asked = sorted((p for p in places if is_judged and p.ruleset == ruleset), key=_order)
+    asked = sorted((p for p in there.places if is_judged and p.ruleset == ruleset), key=_order)
     in_rules = [place for place in asked if place.workload in known]
-    chosen = [item for item in plans if _key(item[1]) == (version, ruleset)]
+    chosen = [item for item in there.plans if _key(item[1]) == (version, ruleset)]
     if not (chosen or in_rules):
         there_are = ", ".join(sorted({place.workload for place in asked}))
         raise LogsError(f"rules {version} have none of the workloads there are: {there_are}")
@@ -98,7 +114,7 @@ def find_runs(paths: Sequence[Path], selection: RunSelection) -> Found:
         plans=chosen,
         places=in_rules,
         unknown=[place for place in asked if place.workload not in known],
-        trees=trees if is_judged else [],
+        trees=there.trees if is_judged else [],
         judge=judge,
         rules=score_rules(judge, ruleset)
         if judge is not None and is_judged
@@ -120,26 +136,21 @@ def leaderboard_selections(paths: Sequence[Path], selection: RunSelection) -> li
     Each can be read by `read_runs` alone; what `selection` asks for holds for all of them. Raises
     LogsError if there are no trials.
     """
-    _, _, _, judge, there = _look(paths, selection)
-    is_file = judge is not None and _is_rules_file(selection)
-    asked = judge.version if judge is not None and is_file else selection.rules
-    kept = [key for key in there if asked in (None, key[0]) and selection.ruleset in (None, key[1])]
+    there = _look(paths, selection)
+    is_file = there.judge is not None and _is_rules_file(selection)
+    asked = there.judge.version if there.judge is not None and is_file else selection.rules
+    counts = there.counts
+    kept = [
+        key for key in counts if asked in (None, key[0]) and selection.ruleset in (None, key[1])
+    ]
     return [
         replace(selection, rules=selection.rules if is_file else version, ruleset=ruleset)
-        for version, ruleset in sorted(kept, key=lambda key: (-there[key], key))
+        for version, ruleset in sorted(kept, key=lambda key: (-counts[key], key))
     ] or [selection]
 
 
-def _look(
-    paths: Sequence[Path], selection: RunSelection
-) -> tuple[
-    list[LogTree],
-    list[tuple[Path, TrialPlan]],
-    list[TrialPlace],
-    Rules | None,
-    Counter[tuple[str, str]],
-]:
-    """Give what there is: trees, own trials, AlgoPerf's, who judges these, and counts by rules."""
+def _look(paths: Sequence[Path], selection: RunSelection) -> _There:
+    """Find all trials; raises LogsError if there are none."""
     trees = [find_tree(path) for path in paths]
     plans = read_plans(own_runs(trees))
     places = list({p.folder: p for tree in trees for p in tree.places}.values())
@@ -147,10 +158,10 @@ def _look(
         raise no_trials(paths)
     is_asked = places or _is_rules_file(selection)
     judge = load_rules(selection.rules or DEFAULT_RULES) if is_asked else None
-    there = Counter(_key(plan) for _, plan in plans)
+    counts = Counter(_key(plan) for _, plan in plans)
     if judge is not None:
-        there.update((judge.version, place.ruleset) for place in places)
-    return trees, plans, places, judge, there
+        counts.update((judge.version, place.ruleset) for place in places)
+    return _There(trees=trees, plans=plans, places=places, judge=judge, counts=counts)
 
 
 def _is_rules_file(selection: RunSelection) -> bool:

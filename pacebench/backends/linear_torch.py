@@ -25,9 +25,9 @@ class Linear(nn.Linear):
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """Give x Wᵀ + b [..., n_out] for x [..., n_in] and W [n_out, n_in].
 
-    torch hands float32 products on a CPU to MKL, which uses half of the vector width of AMD's
-    processors. The same product, written as a convolution of one pixel, goes to oneDNN: the sums
-    are equal but for rounding, forwards and backwards.
+    torch hands float32 products on a CPU to MKL. The same product, written as a convolution of one
+    pixel, goes to oneDNN, which was faster where we measured (docs/performance.md): the sums are
+    equal but for rounding, forwards and backwards.
     """
     is_plain = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
     if not is_plain or x.numel() * weight.shape[0] < LARGE or not HAS_ONEDNN:
