@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -108,16 +109,33 @@ def _rank_table(
     columns = list(dict.fromkeys(table[by]))
     ranks = {(r[by], r["submission"]): int(r["rank"]) for r in table.to_dict("records")}
     usual = dict(zip(results.submissions, results.board.table["rank"].tolist(), strict=True))
+    last = max(len(results.submissions), 2)
     return {
         "columns": [say(column) for column in columns],
         "rows": [
             {
                 **_named(results, name),
                 "rank": usual[name],
+                "strip": rank_strip([ranks.get((c, name)) for c in columns], usual[name], last),
                 "cells": [_rank_cell(ranks.get((column, name)), usual[name]) for column in columns],
             }
             for name in results.submissions
         ],
+    }
+
+
+def rank_strip(ranks: Sequence[int | None], usual: int, last: int) -> dict[str, Any]:
+    """Give where ranks lie on a line from the first place (0) to the last (1), and how often.
+
+    >>> rank_strip([1, 2, 2, None], usual=2, last=5)
+    {'usual': 0.25, 'dots': [(0.0, 1), (0.25, 2)], 'text': 'from rank 1 to 2'}
+    """
+    counts = Counter(rank for rank in ranks if rank is not None)
+    share = {rank: (rank - 1) / (last - 1) for rank in {*counts, usual}}
+    return {
+        "usual": share[usual],
+        "dots": [(share[rank], counts[rank]) for rank in sorted(counts)],
+        "text": f"from rank {min(counts)} to {max(counts)}" if counts else "no ranks",
     }
 
 
