@@ -76,7 +76,11 @@ ALLOWED = {
         "pacebench.backends.linear_torch",
     ),
     "submissions": ("pacebench.spec", "pacebench.schedules", "pacebench.optimizers"),
-    "pacebench/optimizers": ("pacebench.optimizers",),
+    "pacebench/optimizers": (
+        "pacebench.backends.base",
+        "pacebench.optimizers",
+        "pacebench.schedules",
+    ),
     "tuning": (*CORE, "tuning"),
     "scoring": (
         *CORE,

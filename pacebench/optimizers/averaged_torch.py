@@ -6,13 +6,15 @@ parameters: `eval()` puts the average in place, `train()` puts the trained ones 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from pacebench.backends.base import Hyperparameters, Parameter, Run
 from pacebench.optimizers.nadamw_torch import NadamW
+from pacebench.schedules import at, table
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,3 +76,28 @@ class AveragedNadamW(NadamW):
                 for p in group["params"]:
                     p.copy_(self.state[p].pop("trained"))
                 group["is_averaged"] = False
+
+
+def make_averaged(
+    parameters: Mapping[str, Parameter],
+    hparams: Hyperparameters,
+    run: Run,
+    snapshots: Callable[[int, int], Snapshots],
+) -> tuple[AveragedNadamW, torch.optim.lr_scheduler.LambdaLR]:
+    """Give the optimizer and its schedule (warmup and cosine decay to the step hint).
+
+    `snapshots(start, interval)` gives the rule, both counted in steps: the parts `start_factor`
+    and `interval_factor` of the step hint, and at least 1.
+    """
+    optimizer = AveragedNadamW(
+        [p.value for p in parameters.values()],
+        snapshots(
+            max(1, round(hparams.start_factor * run.step_hint)),
+            max(1, round(hparams.interval_factor * run.step_hint)),
+        ),
+        lr=hparams.learning_rate,
+        betas=(1 - hparams.one_minus_beta1, hparams.beta2),
+        weight_decay=hparams.weight_decay,
+    )
+    factors = table("cosine", run.step_hint, hparams.warmup_factor)
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: at(factors, step))

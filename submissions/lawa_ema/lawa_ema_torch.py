@@ -11,27 +11,16 @@ a snapshot every 0.5 % of the step hint from 2 % of it on, β = 0.2. Where we di
 put in place for evaluations alone, for which the competition had no hook (lawa_inner_steps_frac).
 """
 
-import torch
-
-from pacebench.optimizers.averaged_torch import AveragedNadamW, Snapshots
-from pacebench.schedules import at, table
+from pacebench.optimizers.averaged_torch import Snapshots, make_averaged
 
 
 def make(parameters, hparams, run):
     """Give the optimizer, with its two modes, and its schedule, which ends at the step hint."""
-    optimizer = AveragedNadamW(
-        [p.value for p in parameters.values()],
-        moving_average(
-            hparams.average_beta,
-            start=max(1, round(hparams.start_factor * run.step_hint)),
-            interval=max(1, round(hparams.interval_factor * run.step_hint)),
-        ),
-        lr=hparams.learning_rate,
-        betas=(1 - hparams.one_minus_beta1, hparams.beta2),
-        weight_decay=hparams.weight_decay,
-    )
-    factors = table("cosine", run.step_hint, hparams.warmup_factor)
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: at(factors, step))
+
+    def snapshots(start, interval):
+        return moving_average(hparams.average_beta, start, interval)
+
+    return make_averaged(parameters, hparams, run, snapshots)
 
 
 def moving_average(beta, start, interval):

@@ -12,27 +12,16 @@ had no hook before evaluations, so its submission trained and averaged in turns 
 (its lawa_inner_steps_frac); here the average is put in place for evaluations alone.
 """
 
-import torch
-
-from pacebench.optimizers.averaged_torch import AveragedNadamW, Snapshots
-from pacebench.schedules import at, table
+from pacebench.optimizers.averaged_torch import Snapshots, make_averaged
 
 
 def make(parameters, hparams, run):
     """Give the optimizer, with its two modes, and its schedule, which ends at the step hint."""
-    optimizer = AveragedNadamW(
-        [p.value for p in parameters.values()],
-        queue(
-            hparams.k,
-            start=max(1, round(hparams.start_factor * run.step_hint)),
-            interval=max(1, round(hparams.interval_factor * run.step_hint)),
-        ),
-        lr=hparams.learning_rate,
-        betas=(1 - hparams.one_minus_beta1, hparams.beta2),
-        weight_decay=hparams.weight_decay,
-    )
-    factors = table("cosine", run.step_hint, hparams.warmup_factor)
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: at(factors, step))
+
+    def snapshots(start, interval):
+        return queue(hparams.k, start, interval)
+
+    return make_averaged(parameters, hparams, run, snapshots)
 
 
 def queue(k, start, interval):
