@@ -47,6 +47,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.clock_proof
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.images
+	$(BIN)/python -m pytest -n $(JOBS) -m bench
 	$(BIN)/python -m benchmarks.optimizers --framework torch
 	$(BIN)/python -m benchmarks.optimizers --framework jax
 	$(BIN)/python -m benchmarks.loop --framework torch --data-dir $(DATA)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ from pacebench.backends.base import Algorithm, Run
 from pacebench.data import TrainBatches
 from pacebench.evaluate import evaluate
 from pacebench.plan import TrialPlan
-from pacebench.rows import Reason
 from pacebench.spec import Batch, LossValue, Partial, Workload
-from pacebench.trial import Progress, Trial, resume, run_trial
+from pacebench.trial import Trial
 from tests.contracts.compilations import COMPILATIONS, capture_only
+from tests.contracts.resuming import check_resuming
 from tests.contracts.table import CASES, Case
 from tests.support import library_plan, open_trial, with_rules
 
@@ -54,21 +53,7 @@ def test_training_loss_halves(case: Case, tmp_path: Path) -> None:
 
 def test_a_resumed_trial_ends_with_the_same_bytes(case: Case, tmp_path: Path) -> None:
     plan = with_rules(plan_of(case, tmp_path), max_steps=6, eval_period_seconds=0.2)
-    whole = open_trial(plan, tmp_path / "whole", workload=case.workload)
-    assert run_trial(whole, Progress()) is Reason.MAX_STEPS
-
-    stops = iter([False, False, False, True])
-    first = dataclasses.replace(
-        open_trial(plan, tmp_path / "halves", workload=case.workload),
-        is_interrupted=lambda: next(stops),
-    )
-    assert run_trial(first, Progress()) is None
-    second = open_trial(plan, tmp_path / "halves", workload=case.workload)
-    progress = resume(second, second.store.load_checkpoint())
-    assert progress.step == 4
-    assert run_trial(second, progress) is Reason.MAX_STEPS
-    for name in ("rows.jsonl", "checkpoint/state.npz"):
-        assert (tmp_path / "halves" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    check_resuming(lambda folder: open_trial(plan, folder, workload=case.workload), tmp_path)
 
 
 def test_metrics_do_not_depend_on_the_batch_size(case: Case, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from pacebench.rows import Reason
 from pacebench.study import write_plan
 from pacebench.trial import Progress, Trial, resume, run_trial
 from tests.contracts.compilations import COMPILATIONS, capture_only
+from tests.contracts.finite import is_finite
 from tests.contracts.scaled_losses import Scale, apply_scales, with_scale
 from tests.support import draw, open_trial, with_rules
 from tuning.space import PointList, parse_space
@@ -102,22 +103,6 @@ def train_loss(trial: Trial) -> float:
     """The training loss as an evaluation now gives it."""
     trial.backend.prepare_eval()
     return evaluate(trial.backend, trial.workload.metric, trial.sources, 512)["train/loss"]
-
-
-def arrays_of(tree: Any) -> Iterator[np.ndarray]:
-    """All arrays in a tree of a checkpoint."""
-    if isinstance(tree, np.ndarray):
-        yield tree
-    elif isinstance(tree, dict | list | tuple):
-        for value in tree.values() if isinstance(tree, dict) else tree:
-            yield from arrays_of(value)
-
-
-def is_finite(trial: Trial) -> bool:
-    """Whether all that a checkpoint would hold is finite."""
-    floats = [a for a in arrays_of(trial.backend.save_state()) if a.dtype.kind == "f"]
-    assert floats
-    return all(np.isfinite(a).all() for a in floats)
 
 
 def test_everything_stays_finite_without_gradients(name: str, fresh: Opened) -> None:
