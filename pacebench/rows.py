@@ -3,7 +3,7 @@
 A trial folder lies below the runs folder at
 <rules>/<ruleset>_tuning/<submission>/study_<k>/<workload>_<framework>/trial_<i> and holds
 trial.json (the plan), rows.jsonl (one EvalRow a line), timing.jsonl, meta.json and end.json, and
-fairplay.json where there is source to be judged.
+fairplay.json where there is source to be judged, and search_space.json where points were drawn.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ MODEL_EVALUATIONS = "model_evaluations"
 META_FILE = "meta.json"
 END_FILE = "end.json"
 FAIRPLAY_FILE = "fairplay.json"
+SPACE_FILE = "search_space.json"
 """The verdict on the submission's source, beside its copy (`pacebench.fairplay.verdict`)."""
 SITE_MARKER = ".pacebench-site"
 """The file in the top folder of a report's website; a website holds copies of trials."""

@@ -14,12 +14,12 @@ from pacebench.errors import PlanError, SubmissionError
 from pacebench.fairplay.verdict import verdict_json
 from pacebench.loading import SOURCE_FOLDER, check_source_size, copy_source, hash_source
 from pacebench.plan import TrialPlan, TrialRules, plan_from_json
-from pacebench.rows import FAIRPLAY_FILE, PLAN_FILE
+from pacebench.rows import FAIRPLAY_FILE, PLAN_FILE, SPACE_FILE
 from pacebench.seeds import Seed
 from pacebench.spec import DataRequest, Submission, Workload
 from pacebench.store import create_trial
 from tuning.rules import Rules
-from tuning.space import PointList, Space, draw_points, parse_space
+from tuning.space import PointList, Space, draw_points, parse_space, space_table
 
 WALL_LIMIT_BASE_SECONDS = 1800.0
 WALL_LIMIT_FACTOR = 10.0
@@ -104,6 +104,7 @@ def write_plan(planned: Sequence[PlannedTrial], out: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         copy_source(p.submission, folder)
         _write_verdict(p.submission, folder, verdicts)
+        _write_space(p.submission, folder)
         if not (folder / PLAN_FILE).exists():
             create_trial(folder, p.plan.to_json())
     return folders
@@ -116,9 +117,20 @@ def _write_verdict(submission: Submission, folder: Path, known: dict[Path, str])
         return
     if source not in known:
         known[source] = verdict_json(folder / SOURCE_FOLDER / source.name)
-    aside = folder / f"{FAIRPLAY_FILE}.partial"
-    aside.write_text(known[source])
-    aside.rename(folder / FAIRPLAY_FILE)
+    _write_whole(folder / FAIRPLAY_FILE, known[source])
+
+
+def _write_space(submission: Submission, folder: Path) -> None:
+    """Write the search space beside the plan, wherever it was given; none if there is none."""
+    space = _space_of(submission)
+    if space is not None and not (folder / SPACE_FILE).exists():
+        _write_whole(folder / SPACE_FILE, json.dumps(space_table(space), indent=1) + "\n")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    aside = path.with_name(f"{path.name}.partial")
+    aside.write_text(text, encoding="utf-8")
+    aside.rename(path)
 
 
 def forecast_seconds(planned: Sequence[PlannedTrial]) -> float:
@@ -175,15 +187,21 @@ def _points(
                 "values; run it with --ruleset external"
             )
         return [[dict(submission.self_tuning)] * n_trials for _ in range(n_studies)]
-    if submission.search_space is None:
+    space = _space_of(submission)
+    if space is None:
         raise SubmissionError(
             f"'{submission.name}' has no search space; give one with --space FILE, or run it with "
             "--ruleset self"
         )
-    space = submission.search_space
-    if not isinstance(space, Space | PointList):
-        space = parse_space(space, f"search space of '{submission.name}'")
     return draw_points(space, n_studies, n_trials, request.rules.halton_sharing)
+
+
+def _space_of(submission: Submission) -> Space | PointList | None:
+    """Give the search space as the submission or the command line has it; raises SpaceError."""
+    space = submission.search_space
+    if space is None or isinstance(space, Space | PointList):
+        return space
+    return parse_space(space, f"search space of '{submission.name}'")
 
 
 def _shared_fields(

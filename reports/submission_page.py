@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pacebench.rows import Reason
+from pacebench.rows import SPACE_FILE, Reason
 from reports.chart import Axis, Line, line_chart
 from reports.palette import Look
 from reports.paths import workload_page_path
@@ -21,7 +20,6 @@ from reports.values import counted, number, short
 from scoring.independent import ALL_WORKLOADS
 
 SCRIPTS = ("site.js",)
-_SOURCE = "source"
 _N_VALUES_SHOWN = 4
 _N_SPACE_BYTES = 100_000
 
@@ -62,23 +60,24 @@ def ends_text(reasons: Sequence[str]) -> str:
 
 
 def search_space(folders: Sequence[str]) -> list[tuple[str, str]]:
-    """Give the parameters of the search space beside the code of the first trial that has one.
+    """Give the parameters of the first trial's search space, each in words; empty without one.
 
-    Empty if there is none: a library's class has no code of its own, and logs hold no code.
+    The file lies where a submission could have written: what cannot be read is said so.
     """
     for folder in folders:
-        source = Path(folder) / _SOURCE
-        for path in sorted(source.glob("*/submission.toml")) if source.is_dir() else ():
-            if path.stat().st_size > _N_SPACE_BYTES:
-                return [("search space", f"{path.name} is too large to show")]
-            try:
-                space = tomllib.loads(path.read_text(encoding="utf-8")).get("search_space", {})
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-                return [("search space", f"{path.name} cannot be read")]
-            if isinstance(space, Mapping):
-                return [(str(key), _parameter_text(value)) for key, value in space.items()]
-        if source.is_dir():
-            break
+        path = Path(folder) / SPACE_FILE
+        if not path.is_file():
+            continue
+        if path.stat().st_size > _N_SPACE_BYTES:
+            return [("search space", f"{SPACE_FILE} is too large to show")]
+        try:
+            space = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            return [("search space", f"{SPACE_FILE} cannot be read")]
+        if isinstance(space, list):
+            return [("points", counted(len(space), "point"))]
+        if isinstance(space, Mapping):
+            return [(str(key), _parameter_text(value)) for key, value in space.items()]
     return []
 
 

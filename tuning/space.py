@@ -103,6 +103,19 @@ def parse_space(raw: Any, where: str) -> Space | PointList:
     return Space(dimensions={n: _parse_dimension(r, f"{where}, {n}") for n, r in raw.items()})
 
 
+def space_table(space: Space | PointList) -> Any:
+    """Give a search space as JSON values, which `parse_space` reads back as the same space."""
+    if isinstance(space, PointList):
+        return [dict(point) for point in space.points]
+    return {name: _dimension_table(one) for name, one in space.dimensions.items()}
+
+
+def _dimension_table(dimension: Range | Choice) -> dict[str, Any]:
+    if isinstance(dimension, Choice):
+        return {"feasible_points": list(dimension.feasible_points)}
+    return {"min": dimension.minimum, "max": dimension.maximum, "scaling": dimension.scaling}
+
+
 def draw_points(
     space: Space | PointList, studies: int, trials: int, sharing: str
 ) -> list[list[dict[str, Any]]]:

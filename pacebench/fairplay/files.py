@@ -16,11 +16,12 @@ from pacebench.rows import (
     METRICS_FILE,
     PLAN_FILE,
     ROWS_FILE,
+    SPACE_FILE,
     TIMING_FILE,
 )
 
 RUN_FILES = frozenset({PLAN_FILE, ROWS_FILE, LOST_ROWS_FILE, METRICS_FILE, TIMING_FILE})
-RUN_FILES |= {META_FILE, END_FILE, FAIRPLAY_FILE, "trial.lock", "checkpoint/state.npz"}
+RUN_FILES |= {META_FILE, END_FILE, FAIRPLAY_FILE, SPACE_FILE, "trial.lock", "checkpoint/state.npz"}
 OPENERS = words(
     "builtins.open io.open os.open codecs.open gzip.open bz2.open lzma.open zipfile.ZipFile "
     "tarfile.open sqlite3.connect shelve.open pandas.read_csv pandas.read_parquet "

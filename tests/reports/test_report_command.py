@@ -12,6 +12,7 @@ import pytest
 from pacebench.cli import serving
 from pacebench.cli.main import main
 from reports.leaderboard_page import fairplay_verdicts
+from reports.submission_page import search_space
 from scoring import RunSelection, leaderboard_records, read_runs, score_runs
 from scoring.read import leaderboard_selections
 from tests.reports.test_site import Page
@@ -132,3 +133,30 @@ def test_verdicts_of_fair_play_are_shown_where_one_is_known(tmp_path: Path) -> N
     assert report(tmp_path / "runs", "--out", tmp_path / "site") == 0
     assert "denied" in Page(tmp_path / "site" / "index.html").text
     assert "fair play" in Page(tmp_path / "site" / "submissions" / "sgd.html").text
+
+
+def test_the_search_space_of_a_librarys_class_is_on_its_page(tmp_path: Path) -> None:
+    space = tmp_path / "space.json"
+    space.write_text('{"lr": {"min": 0.001, "max": 0.25, "scaling": "log"}}')
+    words = ["--workload", "digits", "--rules", "dev", "--trials", "1", "--max-steps", "1"]
+    out = tmp_path / "runs"
+    assert main(["run", "torch.optim:SGD", "--space", str(space), *words, "--out", str(out)]) == 0
+    assert report(out, "--out", tmp_path / "site") == 0
+    pages = [path.read_text() for path in (tmp_path / "site" / "submissions").glob("*.html")]
+    assert sum("0.001 to 0.25, log" in text for text in pages) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('[{"lr": 1}, {"lr": 2}]', [("points", "2 points")]),
+        ('{"lr": {"feasible_points": [1, 2]}}', [("lr", "one of 1, 2")]),
+        ("{", [("search space", "search_space.json cannot be read")]),
+        ('"' + "x" * 100_000 + '"', [("search space", "search_space.json is too large to show")]),
+    ],
+)
+def test_a_search_space_is_told_in_words(
+    text: str, shown: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "search_space.json").write_text(text)
+    assert search_space([str(tmp_path / "no_folder"), str(tmp_path)]) == shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import keyword
 import math
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tuning.space import (
     draw_points,
     parse_space,
     read_space,
+    space_table,
     value_at,
 )
 
@@ -98,6 +100,27 @@ def test_a_space_keeps_the_order_of_its_file() -> None:
 @pytest.mark.parametrize("raw", [TWO_POINTS, {"points": TWO_POINTS}], ids=["json", "toml"])
 def test_a_list_of_points_is_kept_as_it_is(raw: Any) -> None:
     assert parse_space(raw, "here") == PointList(points=tuple(TWO_POINTS))
+
+
+_FINITE = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+_VALUES = st.none() | st.booleans() | _FINITE | st.text()
+_NAMES = st.text(st.characters(categories=["Ll"]), min_size=1, max_size=8).filter(
+    lambda name: name != "points" and not keyword.iskeyword(name)
+)
+_POSITIVE = st.floats(1e-6, 1e6)
+_DIMENSIONS = st.one_of(
+    st.builds(
+        lambda low, more, scaling: {"min": low, "max": low + more, "scaling": scaling},
+        *(_POSITIVE, _POSITIVE, st.sampled_from(["linear", "log"])),
+    ),
+    st.lists(_VALUES, min_size=1, max_size=4).map(lambda values: {"feasible_points": values}),
+)
+
+
+@given(st.dictionaries(_NAMES, _DIMENSIONS, min_size=1, max_size=4) | st.just(TWO_POINTS))
+def test_a_space_written_as_a_table_is_read_back(raw: Any) -> None:
+    space = parse_space(raw, "here")
+    assert parse_space(json.loads(json.dumps(space_table(space))), "there") == space
 
 
 def test_a_dimension_may_be_called_points() -> None:
