@@ -1,15 +1,5 @@
 """What all tests of workloads share."""
 
-from __future__ import annotations
+from tests.strict_jax import no_rank_promotion
 
-from collections.abc import Iterator
-
-import jax
-import pytest
-
-
-@pytest.fixture(autouse=True)
-def _no_rank_promotion() -> Iterator[None]:
-    """Let jax raise where arrays of different rank meet."""
-    with jax.numpy_rank_promotion("raise"):
-        yield
+__all__ = ["no_rank_promotion"]

@@ -1,0 +1,5 @@
+"""What all tests of backends share."""
+
+from tests.strict_jax import no_rank_promotion
+
+__all__ = ["no_rank_promotion"]
