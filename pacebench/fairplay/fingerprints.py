@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pacebench.fairplay.findings import Found, Level, Rule
 from pacebench.fairplay.names import Names, Scope, text_of, words
@@ -29,7 +29,8 @@ _REDUCTIONS = {
     "numpy.prod": "a parameter's size",
     "builtins.max": "a parameter's size",
 }
-_CONTAINERS = (ast.Dict, ast.Set, ast.List, ast.Tuple)
+_FORMS = words("builtins.tuple builtins.list builtins.str builtins.sorted")
+"""Calls whose value is their argument's in another form."""
 _REASON = (
     "one algorithm for all workloads; kind and is_output say what a parameter is, and rules on "
     "sizes may be inequalities"
@@ -57,7 +58,7 @@ def _compared(names: Names, node: ast.Compare, scope: Scope) -> Iterator[Found]:
             if not what:
                 continue
             is_equality = isinstance(operator, ast.Eq | ast.NotEq | ast.In | ast.NotIn)
-            if not _is_special(names, other, scope):
+            if not _is_special(other, scope):
                 continue
             if is_equality:
                 level = Level.WARN if what in HONEST_TOO else Level.DENY
@@ -76,7 +77,9 @@ def _compared(names: Names, node: ast.Compare, scope: Scope) -> Iterator[Found]:
 
 def _matched(names: Names, node: ast.Match, scope: Scope) -> Iterator[Found]:
     what = _tell_tale(names, node.subject, scope)
-    if what and any(not isinstance(case.pattern, ast.MatchAs) for case in node.cases):
+    parts = (part for case in node.cases for part in ast.walk(case.pattern))
+    values = [part.value for part in parts if isinstance(part, ast.MatchValue)]
+    if what and any(isinstance(v, ast.Attribute) or _is_special(v, scope) for v in values):
         yield names.found(node.subject, Rule.FINGERPRINT, f"matches {what} with constants", _REASON)
 
 
@@ -117,20 +120,35 @@ def _mentions_shape(names: Names, node: ast.AST, scope: Scope) -> bool:
 
 def _tell_tale(names: Names, node: ast.AST, scope: Scope) -> str:
     """Say what an expression is, if it tells workloads apart; "" if not."""
-    for inner, where in _meanings(node, scope):
-        if isinstance(inner, ast.Attribute):
-            dotted = names.dotted(inner, where)
-            if inner.attr in PER_WORKLOAD | HONEST_TOO and dotted.startswith(_HANDED):
-                return inner.attr
-            if inner.attr in SHAPES:
-                return "a parameter's shape"
-        if isinstance(inner, ast.Subscript):
-            whole = inner.value
-            if isinstance(whole, ast.Attribute) and whole.attr in SHAPES:
-                return "a parameter's size"
-        if isinstance(inner, ast.Call) and (what := _counted(names, inner, where)):
+    seen: set[ast.AST] = set()  # a name may be bound to a form of itself
+    waiting = [(node, scope)]
+    while waiting:
+        inner, where = waiting.pop()
+        if inner in seen:
+            continue
+        seen.add(inner)
+        if isinstance(inner, ast.Name):
+            waiting += _meanings(inner, where)
+        elif isinstance(inner, ast.Call) and names.dotted(inner.func, where) in _FORMS:
+            waiting += [(argument, where) for argument in inner.args[:1]]
+        elif what := _told_by(names, inner, where):
             return what
     return ""
+
+
+def _told_by(names: Names, node: ast.AST, scope: Scope) -> str:
+    """Say the same of an expression that is no name and no other form of one."""
+    if isinstance(node, ast.Attribute):
+        dotted = names.dotted(node, scope)
+        if node.attr in PER_WORKLOAD | HONEST_TOO and dotted.startswith(_HANDED):
+            return node.attr
+        if node.attr in SHAPES:
+            return "a parameter's shape"
+    if isinstance(node, ast.Subscript):
+        whole = node.value
+        if isinstance(whole, ast.Attribute) and whole.attr in SHAPES:
+            return "a parameter's size"
+    return _counted(names, node, scope) if isinstance(node, ast.Call) else ""
 
 
 def _counted(names: Names, node: ast.Call, scope: Scope) -> str:
@@ -140,8 +158,6 @@ def _counted(names: Names, node: ast.Call, scope: Scope) -> str:
         return "a parameter's size"
     if method == "size":
         return "a parameter's size" if node.args else "a parameter's shape"
-    if function in ("builtins.tuple", "builtins.list", "builtins.str", "builtins.sorted"):
-        return _tell_tale(names, node.args[0], scope) if node.args else ""
     if function == "builtins.len" and node.args:
         is_ours = names.dotted(node.args[0], scope).startswith(_PARAMETERS)
         return "a count of parameters" if is_ours else ""
@@ -153,27 +169,40 @@ def _is_size(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and (node.attr in SHAPES | COUNTS or node.attr == "size")
 
 
-def _meanings(node: ast.AST, scope: Scope) -> Iterator[tuple[ast.AST, Scope]]:
-    """Give an expression, and for a name what it is bound to."""
-    yield node, scope
-    found = scope.find(node.id) if isinstance(node, ast.Name) else None
-    for value in found[0] if found else ():
-        if isinstance(value, ast.expr) and not isinstance(value, ast.Name):
-            yield value, found[1]  # type: ignore[index]
+def _meanings(name: ast.Name, scope: Scope) -> Iterator[tuple[ast.AST, Scope]]:
+    """Give what a name is bound to, but for other names."""
+    found = scope.find(name.id)
+    if found is not None:
+        for value in found[0]:
+            if isinstance(value, ast.expr) and not isinstance(value, ast.Name):
+                yield value, found[1]
 
 
-def _is_special(names: Names, node: ast.AST, scope: Scope) -> bool:
+def _is_special(node: ast.AST, scope: Scope) -> bool:
     """Whether a constant (or a container of them) says more than what kind of thing it is."""
-    if isinstance(node, ast.Name):
-        found = scope.find(node.id)
-        values = [v for v in found[0] if isinstance(v, ast.expr)] if found else []
-        return any(_is_special(names, v, scope) for v in values if not isinstance(v, ast.Name))
-    if isinstance(node, _CONTAINERS):
-        parts = node.keys if isinstance(node, ast.Dict) else node.elts
-        return any(_is_special(names, part, scope) for part in parts if part is not None)
-    if isinstance(node, ast.Call):
-        return any(_is_special(names, argument, scope) for argument in node.args)
-    return (_is_number(node) and _size(node) > LARGEST_COMMON_SIZE) or bool(text_of(node))
+    seen: set[ast.AST] = set()
+    waiting = [(node, scope)]
+    while waiting:
+        one, where = waiting.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        if (_is_number(one) and _size(one) > LARGEST_COMMON_SIZE) or text_of(one):
+            return True
+        if isinstance(one, ast.Name):
+            waiting += _meanings(one, where)
+        else:
+            waiting += [(part, where) for part in _members(one)]
+    return False
+
+
+def _members(node: ast.AST) -> Sequence[ast.AST]:
+    """Give the keys of a dict, the items of another container, the arguments of a call."""
+    if isinstance(node, ast.Dict):
+        return [key for key in node.keys if key is not None]
+    if isinstance(node, ast.Set | ast.List | ast.Tuple):
+        return node.elts
+    return node.args if isinstance(node, ast.Call) else []
 
 
 def _is_number(node: ast.AST) -> bool:

@@ -72,13 +72,12 @@ def _set_by_call(names: Names, node: ast.Call, scope: Scope) -> Iterator[Found]:
 def _set(names: Names, node: ast.AST, base: str, attribute: str) -> Iterator[Found]:
     """Judge the assignment of an attribute of `base`."""
     name = f"{base.lstrip('@')}.{attribute}"
-    value = _value_of(names, node)
     if base.startswith(("@run", "@workload", "@batches")):
         if attribute == "forward" or attribute.endswith("_hooks"):
             yield names.found(node, Rule.DEFERRED_WORK, f"replaces {name}", _FORWARD)
         elif not base.startswith(("@run.model", "@run.params", "@run.parameters")):
             yield names.found(node, Rule.TRIAL_STATE, f"assigns {name}", _TRIAL_STATE)
-    elif attribute == "evaluations" and "eval_results" in value:
+    elif attribute == "evaluations" and _is_of_results(names.parents.get(node)):
         yield names.found(node, Rule.HISTORY, f"assigns {name}", _HISTORY)
     elif not base or base.startswith(("@", ".")) or "()" in base:
         return  # an object, or a module, of the submission's own
@@ -179,10 +178,10 @@ def _environment(names: Names, node: ast.AST, word: str, verb: str) -> Found:
     return names.found(node, Rule.ENVIRONMENT, what, reason, Level.WARN)
 
 
-def _value_of(names: Names, node: ast.AST) -> str:
-    parent = names.parents.get(node)
-    value = parent.value if isinstance(parent, ast.Assign) else None
-    return ast.dump(value) if value is not None else ""
+def _is_of_results(statement: ast.AST | None) -> bool:
+    """Whether an assignment's value has to do with AlgoPerf's list of evaluations."""
+    parts = ast.walk(statement.value) if isinstance(statement, ast.Assign) else ()
+    return any("eval_results" in (getattr(p, "id", ""), getattr(p, "attr", "")) for p in parts)
 
 
 _HISTORY = "the evaluations are to be read; what is written there was not measured"

@@ -140,6 +140,8 @@ LINES = {
         Level.DENY,
     ),
     "x = run.params['a'].shape[0] == 1": None,
+    "shape = tuple(state); shape = tuple(shape); x = run.params['a'].shape == shape": None,
+    "shape = tuple(state); shape = tuple(shape); x = shape == (784, 128)": None,
     "scale = max(run.params['a'].shape) ** 0.5": None,
     "f = lambda now=__import__('time').monotonic: now()": (Rule.TIMER, Level.WARN),
     "seen = run.evaluations; seen += [(1, {})]": (Rule.HISTORY, Level.DENY),
@@ -166,6 +168,16 @@ def test_a_line_is_judged_by_its_rule(line: str, tmp_path: Path) -> None:
     else:
         assert expected in {(one.rule, one.level) for one in found}
         assert {one.place for one in found} == {"code.py:2"}
+
+
+MATCHED = {"(rows, columns)": [], "(3, 3, *_)": [], "(784, 128)": [Level.DENY]}
+
+
+@pytest.mark.parametrize("pattern", MATCHED)
+def test_a_match_of_a_shape_is_judged_by_its_sizes(pattern: str, tmp_path: Path) -> None:
+    code = f"def f(p):\n    match p.shape:\n        case {pattern}:\n            return p\n"
+    found = read(tmp_path, code)
+    assert [one.level for one in found if one.rule is Rule.FINGERPRINT] == MATCHED[pattern]
 
 
 ENDS = {
@@ -223,6 +235,8 @@ def test_whatever_lies_in_the_folder_the_reader_gives_findings(tmp_path: Path) -
     (tmp_path / "long.py").write_text("x = " + " + ".join(["a.b"] * 400) + "\n")
     (tmp_path / "chain.py").write_text("x = y" + ".z" * 900 + "\n")
     (tmp_path / "ring.py").write_text("a = b\nb = a\na = a.c(b)\nb = b.d\nfor a in b: a.e = b\n")
+    (tmp_path / "self.py").write_text("s = tuple(s)\nt = [t]\nx = s == (99,), p.shape == t\n")
+    (tmp_path / "value.py").write_text("x.evaluations = a" + "()" * 1500 + "\n")
     (tmp_path / "bad.json").write_text("{")
     (tmp_path / "library.so").write_bytes(b"\x7fELF")
     (tmp_path / "weights.npz").write_bytes(b"PK")
