@@ -174,21 +174,43 @@ def meaning_of(dotted: str, table: Mapping[str, Meaning]) -> Meaning | None:
 
 def find_uses(names: Names) -> Iterator[Found]:
     """Go through the findings that names alone give."""
+    imported = tuple(f"{m}." for node, _ in names.nodes for m in _modules(node) if _is_told(m))
     for node, scope in names.nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield from _imports(names, node)
         elif isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call):
             yield from _use(names, node, scope)
+        if isinstance(node, ast.Attribute):
+            yield from _reached(names, node, scope, imported)
+
+
+def _is_told(module: str) -> bool:
+    return meaning_of(module, IMPORTS) is not None
+
+
+def _modules(node: ast.AST) -> list[str]:
+    """Give the names that a statement imports, if they are not the submission's own files."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and not node.level:
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return []
+
+
+def _reached(
+    names: Names, node: ast.Attribute, scope: Scope, imported: tuple[str, ...]
+) -> Iterator[Found]:
+    """Look at a module that is reached through one above it (`import torch; torch.hub.load`)."""
+    if isinstance(names.parents.get(node), ast.Attribute):
+        return  # the whole name is looked at once
+    dotted = names.dotted(node, scope)
+    meaning = meaning_of(dotted, IMPORTS)
+    if meaning is not None and not dotted.startswith(imported):
+        yield _told(names, node, meaning, f"reaches {dotted}")
 
 
 def _imports(names: Names, node: ast.Import | ast.ImportFrom) -> Iterator[Found]:
-    if isinstance(node, ast.Import):
-        modules = [alias.name for alias in node.names]
-    elif node.level:
-        return  # the submission's own files
-    else:
-        modules = [f"{node.module}.{alias.name}" for alias in node.names]
-    for module in modules:
+    for module in _modules(node):
         if meaning := meaning_of(module, IMPORTS):
             yield _told(names, node, meaning, f"imports {module}")
         elif module.endswith(".*"):
