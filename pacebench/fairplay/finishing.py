@@ -69,6 +69,8 @@ def _tests(names: Names, node: ast.AST) -> Iterator[ast.expr]:
             yield around.subject
         elif isinstance(around, ast.For):
             yield around.iter
+        elif isinstance(around, ast.ExceptHandler) and around.type is not None:
+            yield around.type
         inner = around
 
 

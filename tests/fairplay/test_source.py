@@ -193,6 +193,7 @@ ENDS = {
     "if any(m['validation/loss'] < 1 for _, m in run.evaluations): raise Finished": Level.ALLOW,
     "end = 2 * run.step_hint\n    if run.step == end: raise Finished('done')": Level.ALLOW,
     "if run.step < run.step_hint: return state\n    raise Finished": Level.ALLOW,
+    "try: next(state['rates'])\n    except StopIteration: raise Finished from None": Level.WARN,
 }
 
 
