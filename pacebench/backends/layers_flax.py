@@ -100,10 +100,18 @@ class Dropout(nn.Module):
     def __call__(self, x: jax.Array, mode: Mode) -> jax.Array:
         """Drop and rescale in training; rate 0 draws nothing."""
         rate = self.default_rate if mode.dropout_rate is None else mode.dropout_rate
-        if not mode.train or rate == 0.0:
+        if drops_nothing(rate, mode):
             return x
         keep = jax.random.bernoulli(self.make_rng("dropout"), 1.0 - rate, x.shape)
         return jnp.where(keep, x / (1.0 - rate), 0.0)
+
+
+def drops_nothing(rate: float | jax.Array, mode: Mode) -> bool:
+    """Whether dropout is known to do nothing; of a traced rate nothing is known.
+
+    AlgoPerf's jax submissions hand their rate to a jitted step as an argument like any other.
+    """
+    return not mode.train or (isinstance(rate, float | int) and rate == 0)
 
 
 def _masked_moments(x_BTC: jax.Array, mask_BT1: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -31,7 +31,7 @@ def jax_calls(loss: Loss, run: Run, dropout_rate: float | None) -> Calls:
         rng: Any,
         update_batch_norm: bool,
         use_running_average_bn: bool | None = None,
-        dropout_rate: float | None = None,
+        dropout_rate: float | jax.Array | None = None,
     ) -> tuple[Any, Any]:
         """Apply the model to a batch; gives (outputs, model_state). It may be traced."""
         is_training = mode == spec.ForwardPassMode.TRAIN

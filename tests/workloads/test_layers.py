@@ -102,8 +102,13 @@ def drop_in_torch(x: NDArray[Any], mode: Mode, default_rate: float) -> NDArray[A
 
 def drop_in_flax(x: NDArray[Any], mode: Mode, default_rate: float) -> NDArray[Any]:
     """Dropout in flax from seed 0."""
+    return np.asarray(dropped_in_flax(x, mode, default_rate))
+
+
+def dropped_in_flax(x: NDArray[Any], mode: Mode, default_rate: float) -> Any:
+    """The same as an array of jax's, which may be traced."""
     layer = layers_flax.Dropout(default_rate)
-    return np.asarray(layer.apply({}, x, mode, rngs={"dropout": jax.random.PRNGKey(0)}))
+    return layer.apply({}, x, mode, rngs={"dropout": jax.random.PRNGKey(0)})
 
 
 def dropping(rate: float | None, *, train: bool = True) -> Mode:
@@ -132,6 +137,13 @@ def test_dropout_drops_at_its_rate_and_keeps_the_mean(
 def test_dropout_does_nothing_at_rate_0_and_outside_training(drop: Any, mode: Mode) -> None:
     x = np.random.default_rng(0).normal(size=(8, 9)).astype(np.float32)
     assert np.array_equal(drop(x, mode, 0.2), x)
+
+
+def test_dropout_takes_a_traced_rate_in_jax() -> None:
+    x = np.random.default_rng(0).normal(size=(8, 9)).astype(np.float32)
+    drop = jax.jit(lambda rate: dropped_in_flax(x, dropping(rate), 0.2))
+    for rate in (0.0, 0.5):
+        assert np.allclose(drop(rate), drop_in_flax(x, dropping(rate), 0.2), rtol=1e-6)
 
 
 def test_dropout_at_rate_0_draws_nothing() -> None:

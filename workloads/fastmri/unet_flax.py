@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from pacebench.backends.layers_flax import drops_nothing
 from pacebench.spec import Batch, Mode
 from workloads.fastmri.unet import (
     INSTANCE_NORM_EPSILON,
@@ -41,7 +42,7 @@ class ChannelDropout(nn.Module):
     def __call__(self, x_BHWC: jax.Array, mode: Mode) -> jax.Array:
         """Drop and rescale in training; rate 0 draws nothing."""
         rate = self.default_rate if mode.dropout_rate is None else mode.dropout_rate
-        if not mode.train or rate == 0.0:
+        if drops_nothing(rate, mode):
             return x_BHWC
         shape = (x_BHWC.shape[0], 1, 1, x_BHWC.shape[-1])
         keep = jax.random.bernoulli(self.make_rng("dropout"), 1.0 - rate, shape)

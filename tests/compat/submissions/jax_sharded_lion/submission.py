@@ -22,7 +22,7 @@ def init_optimizer_state(workload, model_params, model_state, hyperparameters, r
     return {"momentum": zeros, "count": jnp.zeros((), jnp.int32)}, None
 
 
-def _train_step(workload, model_state, optimizer_state, params, batch, rng, rate):
+def _train_step(workload, model_state, optimizer_state, params, batch, rng, rate, dropout_rate):
     def mean_loss(params):
         logits, new_model_state = workload.model_fn(
             params,
@@ -31,7 +31,7 @@ def _train_step(workload, model_state, optimizer_state, params, batch, rng, rate
             spec.ForwardPassMode.TRAIN,
             rng,
             update_batch_norm=True,
-            dropout_rate=0.0,
+            dropout_rate=dropout_rate,
         )
         losses = workload.loss_fn(
             label_batch=batch["targets"],
@@ -55,7 +55,7 @@ def _jitted():
         _train_step,
         static_argnums=(0,),
         donate_argnums=(1, 2, 3),
-        in_shardings=(whole, whole, whole, divided, whole, whole),
+        in_shardings=(whole, whole, whole, divided, whole, whole, whole),
         out_shardings=(whole, whole, whole, whole),
     )
 
@@ -77,7 +77,7 @@ def update_params(
     rate = getattr(hyperparameters, "learning_rate", 3e-4)
     tree, _ = optimizer_state
     tree, params, model_state, loss = _jitted()(
-        workload, model_state, tree, current_param_container, batch, rng, rate
+        workload, model_state, tree, current_param_container, batch, rng, rate, 0.0
     )
     if global_step % 10 == 0 and workload.metrics_logger is not None:
         workload.metrics_logger.append_scalar_metrics({"loss": loss}, global_step)
