@@ -23,6 +23,11 @@ def safe_name(text: str) -> str:
     )
 
 
+def is_plain_file(path: Path) -> bool:
+    """Whether a path is a file itself, and no link, pipe or folder."""
+    return path.is_file() and not path.is_symlink()
+
+
 def workload_page_path(workload: str) -> str:
     """Give the path of a workload's page."""
     return f"workloads/{safe_name(workload)}.html"

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from pacebench.rows import SPACE_FILE, Reason
 from reports.chart import Axis, Line, line_chart
 from reports.palette import Look
-from reports.paths import workload_page_path
+from reports.paths import is_plain_file, workload_page_path
 from reports.results import Results
 from reports.values import counted, number, short
 from scoring.independent import ALL_WORKLOADS
@@ -66,7 +66,7 @@ def search_space(folders: Sequence[str]) -> list[tuple[str, str]]:
     """
     for folder in folders:
         path = Path(folder) / SPACE_FILE
-        if not path.is_file():
+        if not is_plain_file(path):
             continue
         if path.stat().st_size > _N_SPACE_BYTES:
             return [("search space", f"{SPACE_FILE} is too large to show")]

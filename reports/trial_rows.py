@@ -12,7 +12,7 @@ import pandas as pd
 from pacebench.algoperf_logs import EVAL_FILE, HYPERPARAMETERS_FILE
 from pacebench.errors import LogsError
 from pacebench.rows import END_FILE, FAIRPLAY_FILE, META_FILE, PLAN_FILE, ROWS_FILE
-from reports.paths import submission_page_path, trial_path, workload_page_path
+from reports.paths import is_plain_file, submission_page_path, trial_path, workload_page_path
 from reports.results import Results
 from reports.values import point_texts
 from scoring import Runs
@@ -32,12 +32,14 @@ COPIED_FILES = {
 def copies_of(runs: Runs) -> dict[str, Path]:
     """Give by path in the website the trials' files that are copied, to check a score by.
 
-    Raises LogsError if two trials would share a folder.
+    Links are left out: a trial's process may have made one to any file of this machine. Raises
+    LogsError if two trials would share a folder.
     """
     made: dict[str, Path] = {}
     for trial in runs.trials.to_dict("records"):
         place, folder = trial_path(trial), Path(trial["folder"])
-        there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        found = folder.iterdir() if folder.is_dir() else ()
+        there = {path.name for path in found if is_plain_file(path)}
         for name in COPIED_FILES:
             if name not in there:
                 continue

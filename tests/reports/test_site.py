@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -168,6 +169,18 @@ def test_the_copies_score_the_same_again(runs: Path, tmp_path: Path) -> None:
     site = make_site(runs, tmp_path / "site").parent
     board = score_runs(read_runs([site / "trials"]))
     assert leaderboard_records(board) == json.loads((site / "leaderboard.json").read_text())
+
+
+def test_links_pipes_and_folders_in_a_trial_are_not_copied(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    one, two, three = sorted(path.parent for path in runs.rglob("end.json"))
+    (one / "hparams.json").symlink_to(tmp_path / "secret")
+    (one / "search_space.json").symlink_to(tmp_path / "secret")
+    os.mkfifo(two / "hparams.json")
+    (three / "hparams.json").mkdir()
+    site = make_site(runs, tmp_path / "site").parent
+    assert not list(site.rglob("hparams.json"))
+    assert "search_space.json" not in "".join(page.text for _, page in pages(site))
 
 
 def test_the_same_runs_give_the_same_bytes(runs: Path, tmp_path: Path) -> None:
