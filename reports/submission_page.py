@@ -72,7 +72,7 @@ def search_space(folders: Sequence[str]) -> list[tuple[str, str]]:
             return [("search space", f"{SPACE_FILE} is too large to show")]
         try:
             space = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return [("search space", f"{SPACE_FILE} cannot be read")]
         if isinstance(space, list):
             return [("points", counted(len(space), "point"))]
@@ -87,7 +87,7 @@ def _parameter_text(value: Any) -> str:
         if {"min", "max"} <= value.keys():
             scaling = f", {value['scaling']}" if "scaling" in value else ""
             return f"{value['min']} to {value['max']}{scaling}"
-        if "feasible_points" in value:
+        if isinstance(value.get("feasible_points"), list):
             return f"one of {', '.join(map(str, value['feasible_points']))}"
     return json.dumps(value, default=str)
 
@@ -97,9 +97,7 @@ def points_tried(points: Sequence[str]) -> list[dict[str, Any]]:
     values: dict[str, set[Any]] = {}
     for text in dict.fromkeys(points):
         for name, value in (json.loads(text) if text else {}).items():
-            values.setdefault(str(name), set()).add(
-                value if isinstance(value, int | float | str) else json.dumps(value)
-            )
+            values.setdefault(str(name), set()).add(_tried(value))
     rows = []
     for name, found in values.items():
         numbers = sorted(v for v in found if isinstance(v, int | float))
@@ -107,6 +105,12 @@ def points_tried(points: Sequence[str]) -> list[dict[str, Any]]:
         ends = [number(numbers[0]), number(numbers[-1])] if numbers else [texts[0], texts[-1]]
         rows.append({"name": name, "n": len(found), "least": ends[0], "most": ends[1]})
     return rows
+
+
+def _tried(value: Any) -> float | int | str:
+    """Give a value as a number or, where it is none (or beyond all that are drawn), as a text."""
+    is_count = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e300
+    return value if is_count or isinstance(value, float | str) else json.dumps(value)
 
 
 def tuning_rows(results: Results, name: str) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from reports.curves import thinned
 from reports.page_data import data_script
 from reports.palette import Look
 from reports.paths import safe_name, submission_page_path
+from reports.submission_page import points_tried
 
 MODULES = (*(reports.chart, reports.curves, reports.page_data, reports.paths, reports.values),)
 PLAIN = Look(color=0, dash=0, marker=0)
@@ -70,6 +71,14 @@ def test_thinned_curves_keep_first_last_and_hit(n: int, n_kept: int, data: st.Da
     assert {0, n - 1} <= set(places)
     assert hit is None or hit in places
     assert len(places) <= n_kept + 2
+
+
+def test_hyperparameters_of_any_kind_are_told() -> None:
+    points = [json.dumps({"x": 10**400, "b": True, "n": 1}), json.dumps({"x": 2, "b": 1, "n": 3})]
+    rows = {row.pop("name"): row for row in points_tried(points)}
+    assert rows["n"] == {"n": 2, "least": "1", "most": "3"}
+    assert rows["x"] == {"n": 2, "least": "2", "most": "2"}
+    assert rows["b"]["n"] == 2
 
 
 def test_a_chart_is_a_document_with_a_dark_side_and_harmless_words() -> None:

@@ -151,7 +151,9 @@ def test_the_search_space_of_a_librarys_class_is_on_its_page(tmp_path: Path) -> 
     [
         ('[{"lr": 1}, {"lr": 2}]', [("points", "2 points")]),
         ('{"lr": {"feasible_points": [1, 2]}}', [("lr", "one of 1, 2")]),
+        ('{"lr": {"feasible_points": 5}}', [("lr", '{"feasible_points": 5}')]),
         ("{", [("search space", "search_space.json cannot be read")]),
+        ("[" * 90_000, [("search space", "search_space.json cannot be read")]),
         ('"' + "x" * 100_000 + '"', [("search space", "search_space.json is too large to show")]),
     ],
 )
