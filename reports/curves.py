@@ -119,17 +119,19 @@ def thinning_text(curves: Sequence[Curve]) -> str:
 def visible_range(curves: Sequence[Curve], trials: pd.DataFrame) -> tuple[float, float, bool]:
     """Give the range of the metric near the target, and whether it asks for a logarithmic axis.
 
-    Diverged and first values may lie outside: the range is that of the best trials' later values.
+    Diverged and first values may lie outside: the range is that of the best trials' later values,
+    and of the target, which trials that go on may have left behind.
     """
     facts = trials.iloc[0]
+    target = float(facts["target"])
     late = [c.values[len(c.values) // 4 :] for c in curves if c.is_best]
-    values = np.concatenate([*late, np.array([facts["target"]])])
+    values = np.concatenate([*late, np.array([target])])
     values = np.clip(values[np.isfinite(values)], -1e30, 1e30)
     low, high = float(values.min()), float(values.max())
     if facts["larger_is_better"]:
-        low = float(np.quantile(values, 0.1))
+        low = min(float(np.quantile(values, 0.1)), target)
     else:
-        high = float(np.quantile(values, 0.9))
+        high = max(float(np.quantile(values, 0.9)), target)
         if low > 0 and high > 20 * low:
             return low / 1.5, high * 1.3, True
     room = 0.1 * (high - low) or abs(high) * 0.1 or 1.0

@@ -8,6 +8,8 @@ import math
 import re
 import xml.etree.ElementTree as ET
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ import reports.page_data
 import reports.paths
 import reports.values
 from reports.chart import Axis, Line, Rule, line_chart, svg_file, ticks
-from reports.curves import thinned
+from reports.curves import Curve, thinned, visible_range
 from reports.page_data import data_script
 from reports.palette import Look
 from reports.paths import safe_name, submission_page_path
@@ -71,6 +73,21 @@ def test_thinned_curves_keep_first_last_and_hit(n: int, n_kept: int, data: st.Da
     assert {0, n - 1} <= set(places)
     assert hit is None or hit in places
     assert len(places) <= n_kept + 2
+
+
+@pytest.mark.parametrize("larger_is_better", [True, False])
+def test_a_target_that_was_left_far_behind_is_still_in_the_range(larger_is_better: bool) -> None:
+    sign = 1.0 if larger_is_better else -1.0
+    values = 0.7 + sign * np.linspace(-0.6, 0.2, 100)
+    steps = np.arange(100.0)
+    curve = Curve(
+        **{"submission": "a", "study": 0, "trial": 1, "is_best": True, "hit": 12},
+        **{"times": steps, "steps": steps, "values": values, "n_evaluations": 100},
+    )
+    trials = pd.DataFrame({"target": [0.7 - sign * 0.5], "larger_is_better": [larger_is_better]})
+    low, high, is_log = visible_range([curve], trials)
+    assert low < 0.7 - sign * 0.5 < high
+    assert not is_log
 
 
 def test_hyperparameters_of_any_kind_are_told() -> None:
