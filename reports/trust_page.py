@@ -204,7 +204,12 @@ def example(results: Results) -> dict[str, Any]:
     workload = min(reached, key=lambda w: abs(reached[w] - middle))
     at = results.workloads.index(workload)
     studies = board.studies.times[board.studies.submissions.index(name), at].tolist()
-    best = min(times[s][workload] for s in results.submissions)
+    rivals = [
+        s
+        for s in results.submissions
+        if board.method.is_best_before_gates or math.isfinite(results.ratios[s][workload])
+    ]
+    best = min(times[s][workload] for s in rivals)
     return {
         **found,
         "workload": workload,
@@ -213,7 +218,7 @@ def example(results: Results) -> dict[str, Any]:
         ],
         "time": times[name][workload],
         "best": best,
-        "firsts": [s for s in results.submissions if times[s][workload] == best],
+        "firsts": [s for s in rivals if times[s][workload] == best],
         "ratio": reached[workload],
         "area": areas[workload],
     }

@@ -7,6 +7,8 @@ import json
 import math
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,7 +26,12 @@ from reports.curves import Curve, thinned, visible_range
 from reports.page_data import data_script
 from reports.palette import Look
 from reports.paths import safe_name, submission_page_path
+from reports.results import results_of
 from reports.submission_page import points_tried
+from reports.trust_page import example
+from scoring import EXACT, PUBLISHED, read_runs, score_runs
+from scoring.score_rules import ScoreRules
+from tests.scoring.study_folders import add_studies
 
 MODULES = (*(reports.chart, reports.curves, reports.page_data, reports.paths, reports.values),)
 PLAIN = Look(color=0, dash=0, marker=0)
@@ -96,6 +103,25 @@ def test_hyperparameters_of_any_kind_are_told() -> None:
     assert rows["n"] == {"n": 2, "least": "1", "most": "3"}
     assert rows["x"] == {"n": 2, "least": "2", "most": "2"}
     assert rows["b"]["n"] == 2
+
+
+def test_the_worked_example_divides_by_the_best_that_passes_the_gates(tmp_path: Path) -> None:
+    times = {"closed": (10.0, None), "first": (20.0, 20.0), "other": (30.0, 20.0)}
+    for name, row in times.items():
+        for workload, seconds in zip(("digits", "wide"), row, strict=True):
+            add_studies(tmp_path, name, workload, [[seconds]])
+    rules = ScoreRules(
+        version="house",
+        base_workloads=("digits",),
+        held_out={"wide": "digits"},
+        n_studies=1,
+        n_trials=1,
+    )
+    runs = replace(read_runs([tmp_path]), rules=rules)
+    for method, best, firsts in ((PUBLISHED, 20.0, ["first"]), (EXACT, 10.0, ["closed"])):
+        told = example(results_of(runs, score_runs(runs, method=method)))
+        assert (told["best"], told["firsts"]) == (best, firsts)
+        assert told["ratio"] == told["time"] / told["best"]
 
 
 def test_a_chart_is_a_document_with_a_dark_side_and_harmless_words() -> None:
