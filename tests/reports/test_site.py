@@ -132,6 +132,7 @@ def test_pages_are_well_formed_and_accessible(runs: Path, tmp_path: Path) -> Non
         assert headings.count(1) == 1
         steps = [b - a for a, b in pairwise(headings)]
         assert max(steps) <= 1, "a heading level is skipped"
+        assert not any("aria-pressed" in a for _, a in page.elements), "a state that never changes"
         assert all(a.get("alt") for tag, a in page.elements if tag == "img")
         assert all(a.get("scope") in {"row", "col"} for tag, a in page.elements if tag == "th")
         ids = [a["id"] for _, a in page.elements if "id" in a]
