@@ -15,8 +15,9 @@ globalThis.PACEBENCH ??= { data: {} };
   // Numbers before texts, blanks last; equal values keep the order in which they were.
   function compare(one, other, isDescending) {
     if (one === "" || other === "") return Number(one === "") - Number(other === "");
-    const difference = Number(one) - Number(other);
-    const order = Number.isNaN(difference) ? one.localeCompare(other) : difference;
+    const [left, right] = [Number(one), Number(other)];
+    const kinds = Number(Number.isNaN(left)) - Number(Number.isNaN(right));
+    const order = kinds || (Number.isNaN(left) ? one.localeCompare(other) : left - right);
     return isDescending ? -order : order;
   }
 

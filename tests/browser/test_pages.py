@@ -125,6 +125,17 @@ def test_the_leaderboard_is_sorted_by_mouse_and_by_keyboard(
     assert page.locator("[aria-sort]").count() == 1
 
 
+def test_numbers_are_sorted_before_texts_and_blanks_last(open_page: Open, site: Path) -> None:
+    page = open_page(site / "index.html")
+    cells = "[...document.querySelectorAll('#leaderboard td[data-column=framework]')]"
+    page.evaluate(f"{cells}.map((c, i) => c.dataset.value = ['10', '', '5 a', '6', 'b'][i % 5])")
+    page.get_by_role("button", name="Framework").click()
+    values = page.evaluate(f"{cells}.map(c => c.dataset.value)")
+    order = ["6", "10", "5 a", "b", ""]
+    assert values == sorted(values, key=order.index)
+    assert len(set(values)) == 5
+
+
 def test_the_filter_shows_rows_with_all_words_and_says_how_many(
     open_page: Open, site: Path
 ) -> None:
