@@ -114,7 +114,7 @@ def plan_from_json(text: str | bytes, where: str) -> TrialPlan:
     """Read a plan; raises PlanError that names `where` if it is damaged or of another version."""
     try:
         raw = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PlanError(
             f"{where} is not valid JSON ({error}); delete its folder and run again"
         ) from error

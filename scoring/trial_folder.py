@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,6 +95,12 @@ def read_trial_folder(path: Path, plan: TrialPlan) -> TrialFolder:
     )
 
 
+_MOST_STEPS = 2**53
+"""Beyond, a step is no whole number as a float any more."""
+_DAMAGED = (
+    *(ValueError, KeyError, TypeError, AttributeError),
+    *(OverflowError, RecursionError),  # of an integer of 400 digits, of 10,000 brackets
+)
 _RUN_AGAIN = "delete the trial's folder and run again, or score without it"
 
 
@@ -108,7 +115,7 @@ def _read_rows(path: Path, clock: str) -> tuple[list[EvalRow], bool]:
     for number, line in enumerate(lines, start=1):
         try:
             rows.append(_read_row(line, clock))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except _DAMAGED as error:
             raise LogsError(
                 f"{path}, line {number}, is not an evaluation ({error}); {_RUN_AGAIN}"
             ) from error
@@ -127,15 +134,17 @@ def _read_model_evaluations(path: Path) -> Iterator[tuple[int, float]]:
         try:
             record = json.loads(line)
             yield int(record["step"]), float(record["metrics"][MODEL_EVALUATIONS])
-        except (ValueError, KeyError, TypeError):
+        except _DAMAGED:
             continue
 
 
 def _read_row(line: bytes, clock: str) -> EvalRow:
     row = EvalRow.from_json(line)
+    if abs(row.step) > _MOST_STEPS:
+        raise ValueError(f"its step is {row.step:.3g}")
     if clock == "steps":
         return replace(row, seconds=None)
-    if not isinstance(row.seconds, int | float):
+    if not (isinstance(row.seconds, int | float) and math.isfinite(row.seconds)):
         raise ValueError(f"its seconds are {row.seconds!r}")
     return row
 
@@ -146,7 +155,7 @@ def _read_object(path: Path) -> dict[str, Any] | None:
         value = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LogsError(f"{path} is not valid JSON ({error}); {_RUN_AGAIN}") from error
     if not isinstance(value, dict):
         raise LogsError(f"{path} holds no JSON object; {_RUN_AGAIN}")

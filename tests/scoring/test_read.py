@@ -79,7 +79,13 @@ def test_a_cut_off_last_line_is_left_out_and_marked(tmp_path: Path) -> None:
         '{"step": 1, "metrics": {}}',
         '{"step": 1, "seconds": "x", "metrics": {}}',
         '{"step": 1, "seconds": 1, "metrics": [0]}',
+        '{"step": 1, "seconds": Infinity, "metrics": {}}',
+        '{"step": 1, "seconds": 1' + 400 * "0" + ', "metrics": {}}',
+        '{"step": 1, "seconds": 1, "metrics": {"a": 1' + 400 * "0" + "}}",
+        '{"step": 1' + 30 * "0" + ', "seconds": 1, "metrics": {}}',
+        90_000 * "[",
     ],
+    ids=lambda line: line[:40],
 )
 def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
     folder = add_trial(tmp_path, [(1.0, 0.5)])
@@ -90,7 +96,7 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
 
 
 @pytest.mark.parametrize("name", [END_FILE, META_FILE])
-@pytest.mark.parametrize("text", ["{", "[]"])
+@pytest.mark.parametrize("text", ["{", "[]", 90_000 * "["], ids=lambda text: text[:5])
 def test_a_damaged_json_file_is_named(tmp_path: Path, name: str, text: str) -> None:
     folder = add_trial(tmp_path, [(1.0, 0.5)])
     (folder / name).write_text(text)

@@ -144,6 +144,7 @@ def test_calls_of_the_model_are_counted_or_logged_or_not_known(tmp_path: Path) -
     logging = add_trial(tmp_path, [(1.0, 0.5), (20.0, 0.95)], submission="two", style="algorithm")
     lines = ['{"step": 10, "metrics": {"model_evaluations": 20}}', "damaged"]
     lines += ['{"step": 199, "metrics": {"model_evaluations": 398.0, "loss": 1}}']
+    lines += ['{"step": 200, "metrics": {"model_evaluations": 1' + 400 * "0" + "}}"]
     lines += ['{"step": 201, "metrics": {"model_evaluations": 402}}']
     (logging / "metrics.jsonl").write_text("\n".join(lines) + "\n")
     runs = read_runs([tmp_path])
