@@ -45,12 +45,17 @@ def tree_of(value: Any, where: str) -> Any:
 
 
 def restored(fresh: Any, tree: Any) -> Any:
-    """Give the state that `tree` holds, loading into the objects of the `fresh` state."""
+    """Give the state that `tree` holds, loading into the objects of the `fresh` state.
+
+    An object's `load_state_dict` gets what its own `state_dict` gave: a queue is a queue again.
+    """
     if isinstance(fresh, HasStateDict):
-        fresh.load_state_dict(_with_tensors(tree))
+        fresh.load_state_dict(restored(fresh.state_dict(), tree))
         return fresh
     if isinstance(fresh, torch.Tensor) and isinstance(tree, np.ndarray | Bits):
         return _tensor_of(tree).to(fresh.device)
+    if isinstance(fresh, np.ndarray | np.generic):
+        return tree.copy() if isinstance(tree, np.ndarray) else tree
     if isinstance(fresh, Mapping) and isinstance(tree, Mapping):
         return {k: restored(fresh.get(k), v) for k, v in tree.items()}
     if isinstance(fresh, list | tuple | deque) and isinstance(tree, list | tuple):
