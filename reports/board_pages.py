@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,9 @@ from reports.rendering import Place
 from reports.results import Results
 from reports.trial_rows import copies_of, grouped, trial_rows
 from reports.what_if import what_if_payload
-from scoring import leaderboard_records
+from scoring import EXACT, leaderboard_records
 from scoring.bootstrap import CONFIDENCE
+from scoring.checks import hardware_classes
 
 Files = dict[str, Content]
 
@@ -51,10 +53,22 @@ class _Board:
             reference=self.results.reference,
             unit_mark="s" if board.unit == "seconds" else "steps",
             has_copies=bool(self.copies),
+            check_command=_check_command(self.results),
             here=here,
             **self.place.addresses(depth),
             **facts,
         )
+
+
+def _check_command(results: Results) -> str:
+    """Give the command that scores the copies again, as a shell takes it."""
+    board = results.board
+    words = ["pacebench", "score", "trials", "--rules", board.rules]
+    if board.method != EXACT:
+        words += ["--method", board.method.name]
+    if len(hardware_classes(results.runs.trials)) > 1:
+        words.append("--allow-mixed-hardware")
+    return shlex.join(words)
 
 
 def board_files(

