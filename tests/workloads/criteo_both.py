@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
-from typing import Any
 
-import jax
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pacebench.backends import losses_jax, losses_torch
-from pacebench.backends.carry import to_flax, to_torch
-from pacebench.spec import Loss, Mode
-from tests.workloads.both import EVAL
+from pacebench.spec import Loss
+from tests.workloads.pair import (
+    Arrays,
+    Pair,
+)
 from workloads.criteo import dlrm_flax, dlrm_torch
 from workloads.criteo.dlrm import EMBED_INIT, FULL, LAYERNORM, RESNET, Config, layout_of
 
-Arrays = Mapping[str, NDArray[Any]]
-
-# Float32 sums in other orders; relative to the largest value, as for AlgoPerf's golden values.
-TOLERANCE = 1e-4
 FULL_VARIANTS = {
     "criteo1tb": FULL,
     "criteo1tb_layernorm": LAYERNORM,
@@ -50,24 +43,28 @@ def examples(n_examples: int, seed: int = 0) -> dict[str, NDArray[np.float32]]:
     }
 
 
-@cache
-def flax_shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """Give the shapes of flax's parameters by path, in jax's order; nothing is computed."""
-    model = dlrm_flax.build(config)
-    batch = {"inputs": jax.ShapeDtypeStruct((1, 39), np.float32)}
-    found = jax.eval_shape(lambda b: model.init(jax.random.PRNGKey(0), b, EVAL), batch)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape
-        for path, leaf in jax.tree.leaves_with_path(found["params"])
-    }
-
-
-@cache
-def torch_shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """Give the shapes of torch's parameters by name, in its order; nothing is computed."""
+def unfilled(config: Config) -> torch.nn.Module:
+    """Build the module without values, but for the places of its pairs."""
     with torch.device("meta"):
         model = dlrm_torch.build(config)
-    return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    model.to_empty(device="cpu")
+    model.pairs_P = dlrm_torch.pairs()
+    return model
+
+
+PAIR = Pair(
+    torch_build=dlrm_torch.build,
+    flax_build=dlrm_flax.build,
+    layout_of=layout_of,
+    loss=Loss.SIGMOID_CROSS_ENTROPY,
+    smallest_batch=lambda _: {"inputs": np.zeros((1, 39), np.float32)},
+    torch_unfilled=unfilled,
+)
+torch_shapes, flax_shapes = PAIR.torch_shapes, PAIR.flax_shapes
+flax_params, torch_state = PAIR.flax_params, PAIR.torch_state
+torch_model, paths_by_name = PAIR.torch_model, PAIR.paths_by_name
+torch_logits, flax_logits = PAIR.torch_outputs, PAIR.flax_outputs
+torch_gradients, flax_gradients = PAIR.torch_gradients, PAIR.flax_gradients
 
 
 def random_state(config: Config, seed: int = 1) -> dict[str, NDArray[np.float32]]:
@@ -84,60 +81,6 @@ def random_state(config: Config, seed: int = 1) -> dict[str, NDArray[np.float32]
         scale = 0.2 if noise.ndim == 1 else 1 / np.sqrt(noise[0].size)
         state[name] = (offset + scale * noise).astype(np.float32)
     return state
-
-
-def torch_model(config: Config, state: Arrays) -> torch.nn.Module:
-    """Build the torch model with these weights."""
-    with torch.device("meta"):
-        model = dlrm_torch.build(config)
-    model.to_empty(device="cpu")
-    model.pairs_P = dlrm_torch.pairs()
-    model.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()})
-    return model
-
-
-def torch_logits(
-    config: Config, state: Arrays, batch: Arrays, mode: Mode = EVAL
-) -> NDArray[np.float32]:
-    """Call the torch model."""
-    with torch.no_grad():
-        inputs = torch.from_numpy(batch["inputs"])
-        return torch_model(config, state)({"inputs": inputs}, mode).numpy()
-
-
-def flax_logits(config: Config, state: Arrays, batch: Arrays) -> NDArray[np.float32]:
-    """Call the flax model, compiled anew; it has no key, so that drawing raises."""
-    model = dlrm_flax.build(config)
-    params = to_flax(state, layout_of(config))[0]
-    return np.asarray(jax.jit(lambda p: model.apply({"params": p}, batch, EVAL))(params))
-
-
-def torch_gradients(
-    config: Config, state: Arrays, batch: Arrays
-) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
-    """Give the logits and the gradients of the summed loss, by torch's names."""
-    model = torch_model(config, state)
-    tensors = {k: torch.from_numpy(v) for k, v in batch.items()}
-    logits = model(tensors, EVAL)
-    loss = Loss.SIGMOID_CROSS_ENTROPY
-    losses_torch.compute_loss(loss, tensors["targets"], logits).summed.backward()
-    return logits.detach().numpy(), {k: v.grad.numpy() for k, v in model.named_parameters()}
-
-
-def flax_gradients(
-    config: Config, state: Arrays, batch: Arrays
-) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
-    """Give the logits and the gradients of the summed loss, by torch's names."""
-    model = dlrm_flax.build(config)
-
-    def compute_loss(params: Any) -> tuple[jax.Array, jax.Array]:
-        logits = model.apply({"params": params}, batch, EVAL)
-        loss = Loss.SIGMOID_CROSS_ENTROPY
-        return losses_jax.compute_loss(loss, batch["targets"], logits).summed, logits
-
-    compute = jax.jit(jax.grad(compute_loss, has_aux=True))
-    gradients, logits = compute(to_flax(state, layout_of(config))[0])
-    return np.asarray(logits), to_torch(gradients, {}, layout_of(config))
 
 
 def reference_logits(config: Config, state: Arrays, batch: Arrays) -> NDArray[np.float64]:
@@ -175,9 +118,3 @@ def _logit(config: Config, weights: Arrays, row: NDArray[np.float32]) -> float:
         joined = np.concatenate([bottom, products])
     n_top = len(config.top)
     return float(dense(f"top_mlp.{n_top - 1}", layers("top", n_top - 1, joined))[0])
-
-
-def assert_close(left: NDArray[Any], right: NDArray[Any], what: str) -> None:
-    """Check arrays against each other, relative to the largest value."""
-    assert left.shape == right.shape, what
-    assert np.abs(left - right).max() <= TOLERANCE * np.abs(right).max(), what

@@ -25,7 +25,6 @@ from tests.workloads.criteo_both import (
     FULL_VARIANTS,
     TINY,
     TINY_VARIANTS,
-    assert_close,
     examples,
     flax_gradients,
     flax_logits,
@@ -36,6 +35,7 @@ from tests.workloads.criteo_both import (
     torch_logits,
     torch_shapes,
 )
+from tests.workloads.pair import assert_close
 from tests.workloads.test_initial_values import NORMAL_KURTOSIS, assert_moments
 from tests.workloads.test_parameters import published
 from workloads.criteo import dlrm_flax, dlrm_torch

@@ -11,13 +11,8 @@ from numpy.typing import NDArray
 
 from pacebench.backends.carry import to_torch
 from tests.workloads.both import EVAL, by_path
-from tests.workloads.fastmri_both import (
-    FULL_VARIANTS,
-    TOLERANCE,
-    flax_images,
-    flax_params,
-    torch_images,
-)
+from tests.workloads.fastmri_both import FULL_VARIANTS, flax_images, flax_params, torch_images
+from tests.workloads.pair import TOLERANCE
 from tests.workloads.test_imagenet_vit_golden import golden, tree_of
 from tests.workloads.test_parameters import published
 from workloads.fastmri import unet_flax

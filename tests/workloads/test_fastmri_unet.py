@@ -18,18 +18,19 @@ from tests.workloads.fastmri_both import (
     FULL_VARIANTS,
     TINY,
     TINY_VARIANTS,
-    assert_close,
     flax_gradients,
     flax_images,
     flax_params,
     flax_shapes,
     images,
+    paths_by_name,
     random_state,
     torch_gradients,
     torch_images,
     torch_model,
     torch_shapes,
 )
+from tests.workloads.pair import assert_close
 from tests.workloads.test_initial_values import CUT_KURTOSIS, assert_moments
 from tests.workloads.test_parameters import published
 from workloads.fastmri import unet_flax, unet_torch
@@ -73,11 +74,8 @@ def test_parameters_have_the_kinds_of_algoperfs_jax(name: str) -> None:
     wanted = published(name, "jax")["param_types"]
     config = FULL_VARIANTS[name]
     assert {n.lower(): flax_kind(n).name for n in flax_shapes(config)} == wanted
-    # Numbered, the parameters of torch tell where they arrive in flax.
-    names = list(torch_shapes(config))
-    numbered = {n: np.full((2,) * len(s), names.index(n)) for n, s in torch_shapes(config).items()}
-    for path, array in by_path(flax_params(config, numbered)).items():
-        assert torch_kind(names[int(array.flat[0])]).name == wanted[path.lower()]
+    for name_in_torch, path in paths_by_name(config).items():
+        assert torch_kind(name_in_torch).name == wanted[path.lower()]
 
 
 @pytest.mark.parametrize("case", TINY_VARIANTS)
@@ -88,17 +86,17 @@ def test_the_models_are_what_the_plain_reference_computes(case: str) -> None:
     params = by_path(flax_params(config, state))
     how = {"is_tanh": config.activation == "tanh", "has_layer_norm": config.has_layer_norm}
     wanted = np.stack([unet_reference.image(params, x, config.n_pools, **how) for x in inputs])
-    assert_close(torch_images(config, state, inputs, EVAL), wanted, "torch")
-    assert_close(flax_images(config, state, inputs, EVAL), wanted, "flax")
+    assert_close(torch_images(config, state, {"inputs": inputs}, EVAL), wanted, "torch")
+    assert_close(flax_images(config, state, {"inputs": inputs}, EVAL), wanted, "flax")
     assert np.ptp(wanted, axis=0).min() > 1e-4  # the images differ, and it shows
 
 
 @pytest.mark.parametrize("config", [MINI, TINY_VARIANTS["layernorm"]], ids=["mini", "layernorm"])
 def test_the_models_agree_in_outputs_and_gradients_on_carried_weights(config: Config) -> None:
     state, inputs = random_state(config), images(3, 20, 20)
-    targets = images(3, 20, 20, seed=1)
-    torch_found, torch_slopes = torch_gradients(config, state, inputs, targets)
-    flax_found, flax_slopes = flax_gradients(config, state, inputs, targets)
+    batch = {"inputs": inputs, "targets": images(3, 20, 20, seed=1)}
+    torch_found, torch_slopes = torch_gradients(config, state, batch)
+    flax_found, flax_slopes = flax_gradients(config, state, batch)
     assert_close(torch_found, flax_found, "images")
     assert set(torch_slopes) == set(flax_slopes) == set(state)
     for name, slope in torch_slopes.items():

@@ -13,9 +13,9 @@ import pytest
 from pacebench.errors import PacebenchError
 from tests.workloads import vit_reference
 from tests.workloads.both import EVAL, by_path
+from tests.workloads.pair import assert_close
 from tests.workloads.vit_both import (
     TINY_VARIANTS,
-    assert_close,
     flax_gradients,
     flax_logits,
     flax_params,
@@ -45,8 +45,8 @@ def test_the_models_are_what_the_plain_reference_computes(case: str) -> None:
     config, seed = Config(mlp_width=13, n_classes=4, **sizes), len(case)
     state, inputs = random_state(config, seed), images(config, 3, seed)
     wanted = vit_reference.logits(by_path(flax_params(config, state)), inputs, config)
-    assert_close(torch_logits(config, state, inputs, EVAL), wanted, "torch")
-    assert_close(flax_logits(config, state, inputs, EVAL), wanted, "flax")
+    assert_close(torch_logits(config, state, {"inputs": inputs}, EVAL), wanted, "torch")
+    assert_close(flax_logits(config, state, {"inputs": inputs}, EVAL), wanted, "flax")
     assert np.ptp(wanted, axis=0).min() > 1e-3  # the images differ, and it shows
 
 
@@ -59,8 +59,8 @@ def test_the_layer_norms_epsilon_is_one_millionth() -> None:
     state["conv_patch_extract.bias"] = (small - positions(1, 1, config.width)[0]).astype(np.float32)
     state["conv_patch_extract.weight"] *= 1e-6
     wanted = vit_reference.logits(by_path(flax_params(config, state)), inputs, config)
-    assert_close(torch_logits(config, state, inputs, EVAL), wanted, "torch")
-    assert_close(flax_logits(config, state, inputs, EVAL), wanted, "flax")
+    assert_close(torch_logits(config, state, {"inputs": inputs}, EVAL), wanted, "torch")
+    assert_close(flax_logits(config, state, {"inputs": inputs}, EVAL), wanted, "flax")
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ def test_the_layer_norms_epsilon_is_one_millionth() -> None:
 )
 def test_the_models_agree_in_outputs_and_gradients_on_carried_weights(config: Config) -> None:
     state, inputs = random_state(config), images(config, 4)
-    targets = np.arange(4) % config.n_classes
-    torch_found, torch_slopes = torch_gradients(config, state, inputs, targets)
-    flax_found, flax_slopes = flax_gradients(config, state, inputs, targets)
+    batch = {"inputs": inputs, "targets": np.arange(4) % config.n_classes}
+    torch_found, torch_slopes = torch_gradients(config, state, batch)
+    flax_found, flax_slopes = flax_gradients(config, state, batch)
     assert_close(torch_found, flax_found, "logits")
     assert set(torch_slopes) == set(flax_slopes)
     largest = max(np.abs(slope).max() for slope in torch_slopes.values())

@@ -19,10 +19,10 @@ from torch.nn import functional
 from pacebench.spec import Mode
 from tests.workloads import vit_reference
 from tests.workloads.both import EVAL, TRAIN, by_path
+from tests.workloads.pair import assert_close
 from tests.workloads.vit_both import (
     TINY,
     TINY_VARIANTS,
-    assert_close,
     flax_logits,
     flax_params,
     images,
@@ -66,12 +66,12 @@ def test_units_drop_where_algoperfs_jax_drops_them(
         return x * torch.from_numpy(draw(tuple(x.shape))) / (1 - rate)
 
     monkeypatch.setattr(functional, "dropout", torch_dropout)
-    assert_close(torch_logits(config, state, inputs, DROPPING), wanted, "torch")
+    assert_close(torch_logits(config, state, {"inputs": inputs}, DROPPING), wanted, "torch")
     draw = masks_from(0)
     monkeypatch.setattr(jax.random, "bernoulli", lambda _key, _keep, shape: draw(shape))
     monkeypatch.setattr(linen.Module, "make_rng", lambda _module, _name: None)
-    assert_close(flax_logits(config, state, inputs, DROPPING), wanted, "flax")
-    evaluated = torch_logits(config, state, inputs, EVAL)
+    assert_close(flax_logits(config, state, {"inputs": inputs}, DROPPING), wanted, "flax")
+    evaluated = torch_logits(config, state, {"inputs": inputs}, EVAL)
     assert np.abs(evaluated - wanted).max() > 0.01
 
 
@@ -83,18 +83,20 @@ def test_training_at_rate_0_draws_nothing_and_is_evaluation(mode: Mode) -> None:
     before = torch.get_rng_state()
     found = model({"inputs": torch.from_numpy(inputs)}, mode).detach().numpy()
     assert torch.equal(before, torch.get_rng_state())
-    assert np.array_equal(found, torch_logits(config, state, inputs, EVAL))
-    found = flax_logits(config, state, inputs, mode)  # it has no key: drawing would raise
-    assert np.array_equal(found, flax_logits(config, state, inputs, EVAL))
+    assert np.array_equal(found, torch_logits(config, state, {"inputs": inputs}, EVAL))
+    found = flax_logits(
+        config, state, {"inputs": inputs}, mode
+    )  # it has no key: drawing would raise
+    assert np.array_equal(found, flax_logits(config, state, {"inputs": inputs}, EVAL))
 
 
 def test_the_configurations_rate_holds_where_a_call_names_none() -> None:
     config = replace(TINY, dropout_rate=0.5)
     state, inputs = random_state(config), images(config, 2)
-    evaluated = torch_logits(config, state, inputs, EVAL)
-    assert np.abs(torch_logits(config, state, inputs, TRAIN) - evaluated).max() > 0.01
+    evaluated = torch_logits(config, state, {"inputs": inputs}, EVAL)
+    assert np.abs(torch_logits(config, state, {"inputs": inputs}, TRAIN) - evaluated).max() > 0.01
     with pytest.raises(InvalidRngError):
-        flax_logits(config, state, inputs, TRAIN)
+        flax_logits(config, state, {"inputs": inputs}, TRAIN)
 
 
 @pytest.mark.parametrize("is_glu", [False, True])

@@ -11,11 +11,11 @@ import torch
 
 from pacebench.errors import PacebenchError
 from tests.workloads.both import EVAL, TRAIN
+from tests.workloads.pair import assert_close
 from tests.workloads.speech_both import (
     TINY_CONFORMER,
     TINY_DEEPSPEECH,
     TINY_VARIANTS,
-    assert_close,
     call_flax,
     call_torch,
     family_of,

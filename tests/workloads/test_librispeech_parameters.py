@@ -19,7 +19,6 @@ from tests.workloads.both import EVAL, by_path
 from tests.workloads.speech_both import (
     CONFORMERS,
     FULL_VARIANTS,
-    QUICKLY,
     TINY_CONFORMER,
     TINY_DEEPSPEECH,
     TINY_VARIANTS,
@@ -143,7 +142,7 @@ def initial_flax(name: str) -> dict[str, NDArray[Any]]:
         family_of(INITIAL[name]).flax.build(INITIAL[name]),
         speech(INITIAL[name], (5000,)),
     )
-    init = jax.jit(lambda key: model.init(key, batch, EVAL), compiler_options=QUICKLY)
+    init = jax.jit(lambda key: model.init(key, batch, EVAL))
     variables = init(jax.random.PRNGKey(0))
     return by_path(variables["params"]) | by_path(variables["batch_stats"])
 

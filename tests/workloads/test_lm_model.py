@@ -15,7 +15,6 @@ from tests.workloads import lm_reference
 from tests.workloads.both import by_path
 from tests.workloads.lm_both import (
     TINY,
-    assert_close,
     flax_gradients,
     flax_logits,
     flax_params,
@@ -25,6 +24,7 @@ from tests.workloads.lm_both import (
     torch_model,
     windows,
 )
+from tests.workloads.pair import assert_close
 from workloads.lm.decoder import FULL, GPT2_124M, Config
 
 ODD = Config(n_vocab=7, context=5, width=6, n_heads=1, mlp_width=4, n_layers=1, precision="float32")
@@ -40,13 +40,13 @@ def test_both_models_compute_what_the_reference_computes_on_200_random_cases(
         tokens = windows(config, 1, seed)["inputs"]
         params = by_path(flax_params(config, state))
         wanted = lm_reference.logits(params, tokens, config.n_layers)
-        assert_close(torch_logits(config, state, tokens), wanted, f"torch, case {seed}")
-        assert_close(flax_logits(config, state, tokens), wanted, f"flax, case {seed}")
+        assert_close(torch_logits(config, state, {"inputs": tokens}), wanted, f"torch, case {seed}")
+        assert_close(flax_logits(config, state, {"inputs": tokens}), wanted, f"flax, case {seed}")
 
 
 def test_gradients_agree_and_every_parameter_has_one() -> None:
     state, batch = random_state(TINY), windows(TINY, 3)
-    slopes, others = torch_gradients(TINY, state, batch), flax_gradients(TINY, state, batch)
+    slopes, others = torch_gradients(TINY, state, batch)[1], flax_gradients(TINY, state, batch)[1]
     assert set(slopes) == set(others)
     for name, slope in slopes.items():
         assert np.abs(slope).max() > 0, name
@@ -58,7 +58,7 @@ def test_a_position_sees_those_before_it_and_none_behind(call: Any) -> None:
     state, tokens = random_state(TINY), windows(TINY, 2)["inputs"]
     changed = tokens.copy()
     changed[:, 4] = (changed[:, 4] + 1) % TINY.n_vocab
-    before, after = call(TINY, state, tokens), call(TINY, state, changed)
+    before, after = (call(TINY, state, {"inputs": x}) for x in (tokens, changed))
     np.testing.assert_array_equal(before[:, :4], after[:, :4])
     assert np.abs(before[:, 4:] - after[:, 4:]).max(axis=2).min() > 1e-3
 
@@ -71,18 +71,18 @@ def test_the_order_of_what_came_before_matters(call: Any) -> None:
     swapped[0, :2] = [2, 1]
     config = replace(TINY, n_layers=1)  # one layer has no other way to know the order
     state = {k: v for k, v in state.items() if not k.startswith("layers.1")}
-    before, after = call(config, state, tokens), call(config, state, swapped)
+    before, after = (call(config, state, {"inputs": x}) for x in (tokens, swapped))
     assert np.abs(before[0, 2] - after[0, 2]).max() > 1e-3
 
 
 @pytest.mark.parametrize("call", [torch_logits, flax_logits])
 def test_bfloat16_is_near_float32_and_not_the_same(call: Any) -> None:
-    state, tokens = random_state(TINY), windows(TINY, 4)["inputs"]
-    wanted = call(TINY, state, tokens)
-    found = call(replace(TINY, precision="bfloat16"), state, tokens)
+    state, batch = random_state(TINY), windows(TINY, 4)
+    wanted = call(TINY, state, batch)
+    found = call(replace(TINY, precision="bfloat16"), state, batch)
     # Eight bits of a mantissa: 0.4 % a rounding, a few roundings in a row.
     assert 1e-4 < np.abs(found - wanted).max() / np.abs(wanted).max() < 5e-2
-    on_cpu = call(replace(TINY, precision="bfloat16_but_on_cpu"), state, tokens)
+    on_cpu = call(replace(TINY, precision="bfloat16_but_on_cpu"), state, batch)
     np.testing.assert_array_equal(on_cpu, wanted)
 
 
@@ -99,7 +99,7 @@ def test_training_with_any_dropout_rate_is_evaluation() -> None:
 def test_gradients_are_finite_where_a_head_gets_nothing_but_zeros() -> None:
     state, batch = random_state(TINY), windows(TINY, 1)
     state["layers.0.attn.q_proj.weight"][:] = 0
-    for slopes in (torch_gradients(TINY, state, batch), flax_gradients(TINY, state, batch)):
+    for slopes in (torch_gradients(TINY, state, batch)[1], flax_gradients(TINY, state, batch)[1]):
         assert all(np.isfinite(slope).all() for slope in slopes.values())
 
 

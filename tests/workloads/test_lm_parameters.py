@@ -20,7 +20,6 @@ from tests.workloads.lm_both import (
     TINY,
     flax_params,
     flax_shapes,
-    quick_jit,
     random_state,
     torch_shapes,
     torch_state,
@@ -113,7 +112,7 @@ def initial_values() -> dict[str, dict[str, NDArray[Any]]]:
     """Give the initial parameters of both frameworks, by torch's names."""
     torch.manual_seed(0)
     model = decoder_torch.build(INITIAL)
-    init = quick_jit(lambda key, t: decoder_flax.build(INITIAL).init(key, {"inputs": t}, EVAL))
+    init = jax.jit(lambda key, t: decoder_flax.build(INITIAL).init(key, {"inputs": t}, EVAL))
     params = init(jax.random.PRNGKey(0), np.zeros((1, 4), np.int32))["params"]
     return {
         "torch": {k: v.detach().numpy() for k, v in model.named_parameters()},

@@ -20,17 +20,16 @@ from tests.workloads.both import EVAL, TRAIN, by_path
 from tests.workloads.ogbg_both import (
     TINY,
     TINY_VARIANTS,
-    assert_close,
     flax_gradients,
     flax_logits,
     flax_params,
     random_graphs,
     random_state,
-    tensors,
     torch_gradients,
     torch_logits,
     torch_model,
 )
+from tests.workloads.pair import assert_close, tensors
 from workloads.ogbg.gnn import Config
 
 CONFIGS = pytest.mark.parametrize("config", TINY_VARIANTS.values(), ids=TINY_VARIANTS)

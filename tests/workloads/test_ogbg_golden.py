@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from tests.workloads.ogbg_both import (
     FULL_VARIANTS,
-    TOLERANCE,
-    assert_close,
     flax_gradients,
     flax_logits,
     random_graphs,
@@ -23,6 +21,7 @@ from tests.workloads.ogbg_both import (
     torch_logits,
     torch_shapes,
 )
+from tests.workloads.pair import TOLERANCE, assert_close
 from workloads.ogbg.gnn import Config
 
 # They lie beside the repository, not in it.

@@ -23,7 +23,6 @@ from tests.workloads.ogbg_both import (
     flax_params,
     flax_shapes,
     paths_by_name,
-    quick_jit,
     random_graphs,
     random_state,
     torch_shapes,
@@ -123,7 +122,7 @@ def initial_torch() -> dict[str, NDArray[Any]]:
 def initial_flax() -> dict[str, NDArray[Any]]:
     """Give flax's initial values by path."""
     batch = random_graphs(INITIAL, 1, 3, 4, 2)
-    init = quick_jit(lambda key: gnn_flax.build(INITIAL).init(key, batch, EVAL))
+    init = jax.jit(lambda key: gnn_flax.build(INITIAL).init(key, batch, EVAL))
     variables = init(jax.random.PRNGKey(0))
     assert set(variables) == {"params"}  # it has no state
     return by_path(variables["params"])

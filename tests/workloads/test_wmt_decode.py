@@ -24,15 +24,13 @@ from pacebench.trial import Trial
 from tests import beam_reference
 from tests.support import library_plan, open_trial
 from tests.workloads.both import EVAL
+from tests.workloads.pair import assert_close, tensors
 from tests.workloads.wmt_both import (
     ALL,
     TINY,
-    assert_close,
     flax_params,
-    quick_jit,
     random_state,
     rows,
-    tensors,
     torch_logits,
     torch_model,
 )
@@ -58,9 +56,9 @@ class Stepwise:
             )
         else:
             flax, params = transformer_flax.build(config), {"params": flax_params(config, state)}
-            start = quick_jit(lambda b: flax.apply(params, b, DECODING, method="start"))
+            start = jax.jit(lambda b: flax.apply(params, b, DECODING, method="start"))
             cache = start({"inputs": inputs})
-            self._advance = quick_jit(
+            self._advance = jax.jit(
                 lambda c, p, t, i: flax.apply(params, c, p, t, i, method="advance")
             )
         self._cache = cache

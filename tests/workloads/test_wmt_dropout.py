@@ -17,16 +17,15 @@ from torch.nn import functional
 
 from tests.workloads import wmt_reference
 from tests.workloads.both import EVAL, TRAIN, by_path
+from tests.workloads.pair import assert_close, tensors
 from tests.workloads.wmt_both import (
     ALL,
     TINY,
-    assert_close,
     flax_call,
     flax_logits,
     flax_params,
     random_state,
     rows,
-    tensors,
     torch_logits,
     torch_model,
 )

@@ -12,11 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.workloads.both import EVAL
+from tests.workloads.pair import TOLERANCE, assert_close
 from tests.workloads.wmt_both import (
     FULL_VARIANTS,
-    TOLERANCE,
     algoperf_torch_name,
-    assert_close,
     flax_logits,
     random_state,
     rows,

@@ -11,10 +11,10 @@ import pytest
 from pacebench.errors import PacebenchError
 from tests.workloads import wmt_reference
 from tests.workloads.both import EVAL, by_path
+from tests.workloads.pair import assert_close
 from tests.workloads.wmt_both import (
     ALL,
     TINY,
-    assert_close,
     flax_gradients,
     flax_logits,
     flax_params,

@@ -27,7 +27,6 @@ from tests.workloads.wmt_both import (
     flax_params,
     flax_shapes,
     paths_by_name,
-    quick_jit,
     random_state,
     rows,
     torch_shapes,
@@ -125,7 +124,7 @@ def test_the_output_layer_is_the_embedding() -> None:
 @cache
 def initial_variables() -> Any:
     """Build the flax model from seed 0."""
-    init = quick_jit(lambda key, batch: transformer_flax.build(INITIAL).init(key, batch, EVAL))
+    init = jax.jit(lambda key, batch: transformer_flax.build(INITIAL).init(key, batch, EVAL))
     return init(jax.random.PRNGKey(0), rows(INITIAL, 1, 4, 4))
 
 

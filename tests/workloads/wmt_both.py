@@ -7,29 +7,17 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-import jax
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from pacebench.backends import losses_jax, losses_torch
-from pacebench.backends.carry import to_flax, to_torch
 from pacebench.spec import Loss, Mode
-from tests.workloads.both import EVAL, by_path
-from workloads.wmt import transformer_flax, transformer_torch
-from workloads.wmt.transformer import (
-    ATTENTION_TEMP,
-    FULL,
-    GLU_TANH,
-    POST_LN,
-    Config,
-    layout_of,
+from tests.workloads.pair import (
+    Arrays,
+    Pair,
 )
+from workloads.wmt import transformer_flax, transformer_torch
+from workloads.wmt.transformer import ATTENTION_TEMP, FULL, GLU_TANH, POST_LN, Config, layout_of
 
-Arrays = Mapping[str, NDArray[Any]]
-
-# Float32 sums in other orders; relative to the largest value, as for AlgoPerf's golden values.
-TOLERANCE = 1e-4
 FULL_VARIANTS = {
     "wmt": FULL,
     "wmt_post_ln": POST_LN,
@@ -83,26 +71,25 @@ def packed_rows(config: Config) -> dict[str, Any]:
     return batch | {"weights": (batch["targets"] > 0).astype(np.float32)}
 
 
-@cache
-def flax_shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """Give the shapes of flax's parameters by path, in jax's order; nothing is computed."""
-    model = transformer_flax.build(config)
-    tokens = jax.ShapeDtypeStruct((1, 4), np.int32)
-    found = jax.eval_shape(
-        lambda t: model.init(jax.random.PRNGKey(0), {"inputs": t, "targets": t}, EVAL), tokens
-    )
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape
-        for path, leaf in jax.tree.leaves_with_path(found["params"])
-    }
+PAIR = Pair(
+    torch_build=transformer_torch.build,
+    flax_build=transformer_flax.build,
+    layout_of=layout_of,
+    loss=Loss.SOFTMAX_CROSS_ENTROPY,
+    smallest_batch=lambda config: rows(config, 1, 4, 4),
+)
+torch_shapes, flax_shapes = PAIR.torch_shapes, PAIR.flax_shapes
+flax_params, torch_state = PAIR.flax_params, PAIR.torch_state
+torch_model, paths_by_name = PAIR.torch_model, PAIR.paths_by_name
+torch_logits, flax_call = PAIR.torch_outputs, cache(PAIR.flax_call)
+torch_gradients, flax_gradients = PAIR.torch_gradients, PAIR.flax_gradients
 
 
-@cache
-def torch_shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """Give the shapes of torch's parameters by name, in its order; nothing is computed."""
-    with torch.device("meta"):
-        model = transformer_torch.build(config)
-    return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+def flax_logits(
+    config: Config, state: Arrays, batch: Mapping[str, Any], mode: Mode
+) -> NDArray[np.float32]:
+    """Call the flax model, compiled once."""
+    return np.asarray(flax_call(config, mode)(flax_params(config, state), dict(batch)))
 
 
 def random_state(config: Config, seed: int = 1) -> dict[str, NDArray[np.float32]]:
@@ -116,86 +103,6 @@ def random_state(config: Config, seed: int = 1) -> dict[str, NDArray[np.float32]
         scale = np.float32(0.5 if is_small else 1 / np.sqrt(noise[0].size))
         state[name] = np.float32(is_scale) + scale * noise
     return state
-
-
-def flax_params(config: Config, state: Arrays) -> Any:
-    """Give flax's tree with torch's weights."""
-    return to_flax(state, layout_of(config), flax_shapes(config))[0]
-
-
-def torch_state(config: Config, params: Any) -> dict[str, NDArray[Any]]:
-    """Give torch's arrays with the weights (or gradients) of flax's tree."""
-    return to_torch(params, {}, layout_of(config), torch_shapes(config))
-
-
-def torch_model(config: Config, state: Arrays) -> torch.nn.Module:
-    """Build the torch model with these weights."""
-    model = transformer_torch.build(config)
-    model.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in state.items()})
-    return model
-
-
-def tensors(batch: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Give a batch to torch."""
-    return {k: torch.from_numpy(v) for k, v in batch.items()}
-
-
-def torch_logits(config: Config, state: Arrays, batch: Mapping[str, Any], mode: Mode) -> Any:
-    """Call the torch model."""
-    with torch.no_grad():
-        return torch_model(config, state)(tensors(batch), mode).numpy()
-
-
-def flax_logits(config: Config, state: Arrays, batch: Mapping[str, Any], mode: Mode) -> Any:
-    """Call the flax model; it has no key, so that drawing raises."""
-    return np.asarray(flax_call(config, mode)(flax_params(config, state), dict(batch)))
-
-
-@cache
-def flax_call(config: Config, mode: Mode) -> Any:
-    """Compile the flax model: call(params, batch) -> logits."""
-    model = transformer_flax.build(config)
-    return quick_jit(lambda params, batch: model.apply({"params": params}, batch, mode))
-
-
-def quick_jit(function: Any) -> Any:
-    """Compile without optimisation, in half the time."""
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
-
-
-def torch_gradients(
-    config: Config, state: Arrays, batch: Mapping[str, Any]
-) -> tuple[NDArray[Any], Arrays]:
-    """Give the logits and the gradients of the summed loss, by torch's names."""
-    model, moved = torch_model(config, state), tensors(batch)
-    logits = model(moved, EVAL)
-    loss = Loss.SOFTMAX_CROSS_ENTROPY
-    losses_torch.compute_loss(loss, moved["targets"], logits, moved["weights"]).summed.backward()
-    return logits.detach().numpy(), {k: v.grad.numpy() for k, v in model.named_parameters()}
-
-
-def flax_gradients(
-    config: Config, state: Arrays, batch: Mapping[str, Any]
-) -> tuple[NDArray[Any], Arrays]:
-    """Give the logits and the gradients of the summed loss, by torch's names."""
-    model = transformer_flax.build(config)
-
-    def compute_loss(params: Any) -> tuple[jax.Array, jax.Array]:
-        logits = model.apply({"params": params}, dict(batch), EVAL)
-        targets, weights = batch["targets"], batch["weights"]
-        value = losses_jax.compute_loss(Loss.SOFTMAX_CROSS_ENTROPY, targets, logits, weights)
-        return value.summed, logits
-
-    gradients, logits = quick_jit(jax.grad(compute_loss, has_aux=True))(flax_params(config, state))
-    return np.asarray(logits), torch_state(config, gradients)
-
-
-def paths_by_name(config: Config) -> dict[str, str]:
-    """Give the flax path at which each torch parameter arrives, told by its values."""
-    names = list(torch_shapes(config))
-    numbered = {n: np.full(s, names.index(n)) for n, s in torch_shapes(config).items()}
-    arrived = by_path(flax_params(config, numbered))
-    return {names[int(array.flat[0])]: path for path, array in arrived.items()}
 
 
 def algoperf_torch_name(name: str) -> tuple[str, int, int]:
@@ -212,9 +119,3 @@ def algoperf_torch_name(name: str) -> tuple[str, int, int]:
         if role in name:
             return name.replace(role, "kv_proj"), part, 2
     return name, 0, 1
-
-
-def assert_close(left: NDArray[Any], right: NDArray[Any], what: str) -> None:
-    """Check arrays against each other, relative to the largest value."""
-    assert left.shape == right.shape, what
-    assert np.abs(left - right).max() <= TOLERANCE * np.abs(right).max(), what
