@@ -21,6 +21,7 @@ from reports.profile_chart import profile_picture
 from reports.rendering import Place
 from reports.results import Results
 from reports.trial_rows import copies_of, grouped, trial_rows
+from reports.values import without_formula
 from reports.what_if import what_if_payload
 from scoring import EXACT, leaderboard_records
 from scoring.bootstrap import CONFIDENCE
@@ -96,7 +97,7 @@ def board_files(
         **_overviews(one, figure_links(made_figures)),
         **_workloads(one, curves),
         **_submissions(one),
-        "leaderboard.csv": table.to_csv(index=False, lineterminator="\n"),
+        "leaderboard.csv": table.map(without_formula).to_csv(index=False, lineterminator="\n"),
         "leaderboard.json": records + "\n",
     }
 

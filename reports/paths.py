@@ -16,7 +16,7 @@ def safe_name(text: str) -> str:
     ('adamw-1.0', 'x-9cdf6a50')
     """
     clean = re.sub(r"[^A-Za-z0-9._-]+", "_", text[:100]).lstrip("._")[:60]
-    if clean == text and clean not in ("", "index"):
+    if clean == text and clean.lower() not in ("", "index"):
         return text
     return (
         f"{clean or 'name'}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"

@@ -10,6 +10,16 @@ from typing import Any
 from scoring.text import printable
 
 N_CHARACTERS_OF_A_NAME = 64
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def without_formula(value: Any) -> Any:
+    """Give a table's value such that a spreadsheet takes no text for a formula.
+
+    >>> without_formula("=1+1"), without_formula("adamw"), without_formula(-0.5)
+    ("'=1+1", 'adamw', -0.5)
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def label(text: str) -> str:

@@ -20,6 +20,7 @@ import reports.chart
 import reports.curves
 import reports.page_data
 import reports.paths
+import reports.trust_page
 import reports.values
 from reports.chart import Axis, Line, Rule, line_chart, svg_file, ticks
 from reports.curves import Curve, thinned, visible_range
@@ -33,7 +34,14 @@ from scoring import EXACT, PUBLISHED, read_runs, score_runs
 from scoring.score_rules import ScoreRules
 from tests.scoring.study_folders import add_studies
 
-MODULES = (*(reports.chart, reports.curves, reports.page_data, reports.paths, reports.values),)
+MODULES = (
+    reports.chart,
+    reports.curves,
+    reports.page_data,
+    reports.paths,
+    reports.trust_page,
+    reports.values,
+)
 PLAIN = Look(color=0, dash=0, marker=0)
 
 
