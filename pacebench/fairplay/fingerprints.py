@@ -51,6 +51,7 @@ def find_fingerprints(names: Names) -> Iterator[Found]:
 
 
 def _compared(names: Names, node: ast.Compare, scope: Scope) -> Iterator[Found]:
+    yield from _between(names, node, scope)
     left = node.left
     for operator, right in zip(node.ops, node.comparators, strict=True):
         for one, other in ((left, right), (right, left)):
@@ -73,6 +74,16 @@ def _compared(names: Names, node: ast.Compare, scope: Scope) -> Iterator[Found]:
             text = f"asks for a parameter called {text_of(left)!r}"
             yield names.found(node, Rule.FINGERPRINT, text, _REASON, Level.WARN)
         left = right
+
+
+def _between(names: Names, node: ast.Compare, scope: Scope) -> Iterator[Found]:
+    """Look at a < x < b, a range that only one workload may fall into."""
+    operands = [node.left, *node.comparators]
+    for low, middle, high in zip(operands, operands[1:], operands[2:], strict=False):
+        what = _tell_tale(names, middle, scope)
+        if what and _is_special(low, scope) and _is_special(high, scope):
+            text = f"asks whether {what} lies between two constants"
+            yield names.found(node, Rule.FINGERPRINT, text, _REASON, Level.WARN)
 
 
 def _matched(names: Names, node: ast.Match, scope: Scope) -> Iterator[Found]:

@@ -136,6 +136,7 @@ LINES = {
     ),
     "n = len(run.params); x = {52: 0.1, 161: 0.2}[n]": (Rule.FINGERPRINT, Level.DENY),
     "fast = run.step_hint == 19450": (Rule.FINGERPRINT, Level.DENY),
+    "fast = 19000 < run.step_hint < 20000": (Rule.FINGERPRINT, Level.WARN),
     "x = hash(tuple(p.shape for p in run.params.values()))": (Rule.FINGERPRINT, Level.DENY),
     "x = 'blocks.3.conv.weight' in run.params": (Rule.FINGERPRINT, Level.WARN),
     "weights = " + repr([0.5] * 600): (Rule.MEMORISED_WEIGHTS, Level.WARN),
