@@ -32,7 +32,7 @@ class SelfImports(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def __init__(self, folder: Path) -> None:
         imported = set(_imported_names(folder))
         self._folder = folder
-        self._bases = dict(_own_roots(folder, {name.partition(".")[0] for name in imported}))
+        self._bases = dict(_own_roots(folder, imported))
         self._prefixes = {
             name.rsplit(".", n)[0]
             for name in imported
@@ -75,8 +75,7 @@ class SelfImports(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             sys.modules[module.__name__] = importlib.import_module(target)
 
     def _module(self, *parts: str) -> str | None:
-        path = self._folder.joinpath(*parts)
-        exists = path.is_dir() or path.with_name(f"{path.name}.py").is_file()
+        exists = _is_module(self._folder.joinpath(*parts))
         return ".".join((PACKAGE, *parts)) if exists else None
 
 
@@ -100,16 +99,26 @@ def _imported_names(folder: Path) -> Iterator[str]:
                 yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _own_roots(folder: Path, roots: set[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Give the roots that nothing installed serves but a folder inside does, and which."""
+def _own_roots(folder: Path, imported: set[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Give the roots that nothing installed serves but a folder inside does, and which.
+
+    Of several such folders it is the one that holds most of what is imported by the root's name,
+    and of those the one that comes first.
+    """
     bases = level = [folder]
     for _ in range(N_FOLDER_LEVELS):
         level = [path for base in level for path in sorted(base.iterdir()) if path.is_dir()]
         bases = bases + level
+    roots = {name.partition(".")[0] for name in imported}
     for root in sorted(roots - set(REPOSITORY_ROOTS) - set(sys.modules)):
         if importlib.util.find_spec(root) is not None:
             continue
-        for base in bases:
-            if (base / root).is_dir() or (base / f"{root}.py").is_file():
-                yield root, base.relative_to(folder).parts
-                break
+        names = [name.split(".") for name in imported if name.partition(".")[0] == root]
+        found = [(sum(_is_module(base.joinpath(*n)) for n in names), base) for base in bases]
+        n_held, best = max(found, key=lambda pair: pair[0])  # the first of equals
+        if n_held:
+            yield root, best.relative_to(folder).parts
+
+
+def _is_module(path: Path) -> bool:
+    return path.is_dir() or path.with_name(f"{path.name}.py").is_file()

@@ -104,6 +104,18 @@ def test_folders_inside_serve_as_roots_of_the_import_path(tmp_path):
     assert module.ONE is module.pace_test_types.ONE is module.numbers.ONE
 
 
+def test_of_folders_of_one_name_the_one_that_holds_what_is_imported_serves(tmp_path):
+    source = _write(
+        tmp_path / "twice",
+        submission="from pace_test_tools.shapes import TWO\nimport pace_test_tools.numbers",
+        examples__pace_test_tools__numbers="ONE = 1",
+        optimizers__pace_test_tools__numbers="ONE = 1",
+        optimizers__pace_test_tools__shapes="TWO = 2",
+    )
+    with foreign_imports():
+        assert import_submission(source, "submission", "torch").TWO == 2
+
+
 @pytest.mark.parametrize("name", ["submissions.team.mine.missing", "algoperf.data_utils"])
 def test_a_module_that_is_not_there_is_not_found(name, tmp_path):
     source = _write(tmp_path / "mine", submission=f"import {name}")
