@@ -33,8 +33,8 @@ PAIRS = [
 pytestmark = [pytest.mark.bench, pytest.mark.parametrize(("name", "case"), PAIRS)]
 
 
-def draw_first(name: str, case: Case, folder: Path) -> PlannedTrial:
-    """A trial of the first point, or of the self-tuning values, as the rules `mini` plan it."""
+def draw_study(name: str, case: Case, folder: Path) -> list[PlannedTrial]:
+    """The trials of one study, or that of the self-tuning values, as the rules `mini` plan them."""
     drawn = draw(
         SUBMISSIONS[name],
         workloads=[case.workload],
@@ -42,9 +42,14 @@ def draw_first(name: str, case: Case, folder: Path) -> PlannedTrial:
         ruleset="self" if SUBMISSIONS[name].search_space is None else "external",
         clock="steps",
         data=DataRequest(data_dir=Path(case.data_dir(folder) or "."), allow_partial=True),
-    )[0]
+    )
     sizes = {"batch_size": case.batch_size, "eval_batch_size": case.eval_batch_size}
-    return dataclasses.replace(drawn, plan=dataclasses.replace(drawn.plan, **sizes))
+    plans = [dataclasses.replace(one.plan, **sizes) for one in drawn]
+    return [
+        dataclasses.replace(one, plan=plan)
+        for one, plan in zip(drawn, plans, strict=True)
+        if plan.study == 0
+    ]
 
 
 def open_planned(drawn: PlannedTrial, plan: TrialPlan, case: Case, out: Path) -> Trial:
@@ -59,28 +64,29 @@ def loss_of(trial: Trial, case: Case) -> float:
     return measure(trial)[case.loss_metric]
 
 
-def test_training_lowers_the_loss_and_nothing_recompiles_after_step_2(
+def test_a_study_has_a_point_that_trains_and_nothing_recompiles_after_step_2(
     name: str, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def is_lower_after_training(drawn: PlannedTrial) -> bool:
+        plan = dataclasses.replace(drawn.plan, is_compiled=True)
+        trial = open_planned(drawn, plan, case, tmp_path / "runs")
+
+        def step_to(first: int, last: int) -> float:
+            for step in range(first, last + 1):
+                trial.backend.step(step)
+            return loss_of(trial, case)
+
+        before = step_to(1, 2)
+        losses: list[float] = []
+        assert COMPILATIONS[case.framework](lambda: losses.append(step_to(3, case.n_steps))) == []
+        return is_finite(trial) and losses[0] < before
+
     capture_only(monkeypatch)
-    drawn = draw_first(name, case, tmp_path)
-    plan = dataclasses.replace(drawn.plan, is_compiled=True)
-    trial = open_planned(drawn, plan, case, tmp_path / "runs")
-
-    def step_to(first: int, last: int) -> float:
-        for step in range(first, last + 1):
-            trial.backend.step(step)
-        return loss_of(trial, case)
-
-    before = step_to(1, 2)
-    losses: list[float] = []
-    assert COMPILATIONS[case.framework](lambda: losses.append(step_to(3, case.n_steps))) == []
-    assert is_finite(trial)
-    assert losses[0] < before
+    assert any(map(is_lower_after_training, draw_study(name, case, tmp_path)))
 
 
 def test_a_resumed_trial_ends_with_the_same_bytes(name: str, case: Case, tmp_path: Path) -> None:
-    drawn = draw_first(name, case, tmp_path)
+    drawn = draw_study(name, case, tmp_path)[0]
     rules = drawn.plan.rules
     two_steps = 2 * rules.hint_seconds / rules.step_hint
     target = 1e9 if rules.larger_is_better else -1e9
