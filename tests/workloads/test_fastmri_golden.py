@@ -58,7 +58,7 @@ def test_images_are_algoperfs(name: str, fill: str, call: Any) -> None:
     else:
         state = {in_our_name(path): array for path, array in arrays.items()}
     inputs = np.random.RandomState(0).standard_normal((2, 64, 64)).astype(np.float32)
-    found = call(config, state, inputs, EVAL).astype(np.float64)
+    found = call(config, state, {"inputs": inputs}, EVAL).astype(np.float64)
     wanted = golden("golden_vision")[f"{name}/{fill}/eval"]
     assert list(found.shape) == wanted["shape"]
     worst = np.abs(found.ravel()[:8] - wanted["first8"]).max() / np.abs(found).max()

@@ -98,7 +98,7 @@ def test_logits_are_algoperfs(name: str, fill: str, call: Any) -> None:
     else:
         state = in_our_names(arrays)
     inputs = np.sin(0.001 * np.arange(1, np.prod(SIZE) + 1)).reshape(SIZE).astype(np.float32)
-    logits = call(config, state, inputs, EVAL).astype(np.float64)
+    logits = call(config, state, {"inputs": inputs}, EVAL).astype(np.float64)
     wanted = golden("golden_vision")[f"{name}/{fill}/eval"]
     assert list(logits.shape) == wanted["shape"]
     largest = np.abs(logits).max()
