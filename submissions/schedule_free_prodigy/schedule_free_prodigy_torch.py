@@ -31,6 +31,13 @@ class ScheduleFreeProdigy(schedulefree.ScheduleFreeWrapper, torch.optim.Optimize
     Its state also says which parameters are in place, which the wrapper's own leaves out.
     """
 
+    @staticmethod
+    def swap(x, y):
+        """Exchange two tensors; the wrapper's own, by bytes, refuses a single number."""
+        held = x.clone()
+        x.copy_(y)
+        y.copy_(held)
+
     def state_dict(self):
         """Give Prodigy's state, with z, and the mode."""
         return {**super().state_dict(), "train_mode": self.train_mode}

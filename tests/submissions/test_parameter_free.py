@@ -6,8 +6,14 @@ import math
 from itertools import pairwise
 
 import numpy as np
+import prodigyopt
 import pytest
+import torch
 
+from submissions.schedule_free_prodigy.schedule_free_prodigy_torch import (
+    NO_MOMENTUM,
+    ScheduleFreeProdigy,
+)
 from tests.submissions.steps import START, STEP_HINT, Arrays, gradients_at, point_of, torch_steps
 
 
@@ -81,3 +87,15 @@ def test_schedule_free_prodigy_makes_the_papers_steps() -> None:
     np.testing.assert_allclose(held["weight"], xs[-1]["weight"], rtol=1e-6)
     assert abs(held["weight"] - START["weight"]).max() > 1e-2
     assert all(b >= a for a, b in pairwise(ds))
+
+
+def test_schedule_free_prodigy_trains_a_single_number() -> None:
+    parameter = torch.nn.Parameter(torch.tensor(1.0))
+    prodigy = prodigyopt.Prodigy([parameter], betas=(NO_MOMENTUM, 0.999), d0=0.1)
+    optimizer = ScheduleFreeProdigy(prodigy)
+    optimizer.train()
+    for _ in range(50):
+        parameter.grad = 2 * parameter.detach()  # of the parameter's square
+        optimizer.step()
+    optimizer.eval()
+    assert abs(parameter.item()) < 0.5
