@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from pacebench.errors import PlanError
 from pacebench.rows import PLAN_FILE
@@ -124,14 +125,39 @@ def plan_from_json(text: str | bytes, where: str) -> TrialPlan:
             f"{where} was written by another version of pacebench (plan schema {version}, "
             f"this one reads {SCHEMA_VERSION}); use another --out folder"
         )
-    names = {f.name for f in fields(TrialPlan)}
-    if set(raw) != names or set(raw["rules"]) != {f.name for f in fields(TrialRules)}:
-        odd = sorted(set(raw) ^ names) or sorted(raw["rules"])
+    rules = TrialRules(**_checked(raw.get("rules"), TrialRules, where))
+    return TrialPlan(**_checked(raw | {"rules": rules}, TrialPlan, where))
+
+
+def _checked(raw: Any, kind: type, where: str) -> dict[str, Any]:
+    """Give the fields of dataclass `kind`, lists as tuples; raises PlanError at what is no such."""
+    hints = get_type_hints(kind)
+    odd = sorted(set(raw) ^ set(hints)) if isinstance(raw, dict) else ["rules"]
+    if odd:
         raise PlanError(f"{where} has missing or unknown fields: {', '.join(odd)}")
-    rules = TrialRules(**raw.pop("rules"))
-    for name in ("authors", "deviations"):
-        raw[name] = tuple(raw[name])
-    return TrialPlan(rules=rules, **raw)
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in raw.items()}
+    for name, value in values.items():
+        if not _is_of(value, hints[name]):
+            raise PlanError(
+                f"{where} is damaged: {name} is {value!r:.60}; delete its folder and run again"
+            )
+    return values
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    """Whether a value read from JSON is what a field's type asks for; 100 may stand for 100.0."""
+    if hint is Any:
+        return True
+    if isinstance(hint, UnionType):
+        return any(_is_of(value, option) for option in get_args(hint))
+    kind = get_origin(hint) or hint
+    if isinstance(value, bool) or kind is bool:
+        return kind is bool and isinstance(value, bool)
+    if not isinstance(value, int | float if kind is float else kind):
+        return False
+    items = value.values() if isinstance(value, Mapping) else value if kind is tuple else ()
+    item_hints = [of for of in get_args(hint) if of is not Ellipsis]  # of a mapping, the last
+    return all(_is_of(item, item_hints[-1]) for item in items)
 
 
 def read_plan(folder: Path) -> TrialPlan:
