@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import UnionType
@@ -155,7 +155,9 @@ def _is_of(value: Any, hint: Any) -> bool:
         return kind is bool and isinstance(value, bool)
     if not isinstance(value, int | float if kind is float else kind):
         return False
-    items = value.values() if isinstance(value, Mapping) else value if kind is tuple else ()
+    items: Iterable[Any] = ()
+    if isinstance(value, tuple | Mapping):
+        items = value if isinstance(value, tuple) else value.values()
     item_hints = [of for of in get_args(hint) if of is not Ellipsis]  # of a mapping, the last
     return all(_is_of(item, item_hints[-1]) for item in items)
 
