@@ -2,14 +2,14 @@
 
     python -m benchmarks.mini WORKLOAD --framework torch|jax --data-dir DIR --rate 3e-3
         [--schedule cosine] [--part seeds|settings|misses|all] [--seeds 10] [--first-seed 0]
-        [--settings 8]
+        [--settings 8] [--rates Adamax=6e-3 RMSprop=1e-3]
 
 `seeds`: AdamW at --rate with several seeds; it should reach the target after 25 to 60 % of the step
 hint in 9 of 10. `settings`: other optimizers and rates; at least 4 of 8 should hit, their steps
-spread by 1.5 times. `misses`: a tenth of the rate, and training nothing but the output layer; both
-should miss. All but the last follow `pacebench run`'s default schedule. Everything counts steps,
-so a busy machine changes nothing but the wait; CPU seconds are printed too (OMP_NUM_THREADS=1 makes
-them those of one core).
+spread by 1.5 times; their rates are multiples of --rate unless --rates names them. `misses`: a
+tenth of the rate, and training nothing but the output layer; both should miss. All but the last
+follow `pacebench run`'s default schedule. Everything counts steps, so a busy machine changes
+nothing but the wait; CPU seconds are printed too (OMP_NUM_THREADS=1 makes them those of one core).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import argparse
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,30 +35,31 @@ from pacebench.store import RunStore
 Make = Callable[[Any, Any, Any], Any]
 
 
-def torch_settings(rate: float, schedule: str) -> dict[str, Make]:
-    """Give eight ways to train in torch, AdamW at `rate` first."""
+def torch_settings(rate: float, schedule: str, rates: Mapping[str, float]) -> dict[str, Make]:
+    """Give eight ways to train in torch, AdamW at `rate` first; `rates` replace their own."""
     import torch
 
     optim = torch.optim
+    settings: dict[str, tuple[Any, float, dict[str, Any]]] = {
+        "AdamW": (optim.AdamW, rate, {}),
+        "AdamW, a third": (optim.AdamW, rate / 3, {}),
+        "AdamW, three times": (optim.AdamW, rate * 3, {}),
+        "NAdam": (optim.NAdam, rate, {}),
+        "RMSprop": (optim.RMSprop, rate / 3, {}),
+        "Adagrad": (optim.Adagrad, rate * 3, {}),
+        "SGD, Nesterov": (optim.SGD, rate * 30, {"momentum": 0.9, "nesterov": True}),
+        "Adamax": (optim.Adamax, rate * 2, {}),
+    }
 
-    def of(cls: Any, **options: Any) -> Make:
+    def of(cls: Any, peak: float, options: dict[str, Any]) -> Make:
         def make(params: Any, _hparams: Any, run: Any) -> Any:
-            optimizer = cls([p.value for p in params.values()], **options)
+            optimizer = cls([p.value for p in params.values()], lr=peak, **options)
             factors = table(schedule, run.step_hint)
             return optimizer, optim.lr_scheduler.LambdaLR(optimizer, lambda s: at(factors, s))
 
         return make
 
-    return {
-        "AdamW": of(optim.AdamW, lr=rate),
-        "AdamW, a third": of(optim.AdamW, lr=rate / 3),
-        "AdamW, three times": of(optim.AdamW, lr=rate * 3),
-        "NAdam": of(optim.NAdam, lr=rate),
-        "RMSprop": of(optim.RMSprop, lr=rate / 3),
-        "Adagrad": of(optim.Adagrad, lr=rate * 3),
-        "SGD, Nesterov": of(optim.SGD, lr=rate * 30, momentum=0.9, nesterov=True),
-        "Adamax": of(optim.Adamax, lr=rate * 2),
-    }
+    return {name: of(f, rates.get(name, own), o) for name, (f, own, o) in settings.items()}
 
 
 def torch_output_only(rate: float) -> Make:
@@ -70,28 +71,30 @@ def torch_output_only(rate: float) -> Make:
     )
 
 
-def jax_settings(rate: float, schedule: str) -> dict[str, Make]:
-    """Give eight ways to train in jax, AdamW at `rate` first."""
+def jax_settings(rate: float, schedule: str, rates: Mapping[str, float]) -> dict[str, Make]:
+    """Give eight ways to train in jax, AdamW at `rate` first; `rates` replace their own."""
     import jax.numpy as jnp
     import optax
 
-    def of(function: Any, peak: float, **options: Any) -> Make:
+    settings: dict[str, tuple[Any, float, dict[str, Any]]] = {
+        "AdamW": (optax.adamw, rate, {}),
+        "AdamW, a third": (optax.adamw, rate / 3, {}),
+        "AdamW, three times": (optax.adamw, rate * 3, {}),
+        "NAdam": (optax.nadam, rate, {}),
+        "RMSprop": (optax.rmsprop, rate / 3, {}),
+        "Adagrad": (optax.adagrad, rate * 3, {}),
+        "SGD, Nesterov": (optax.sgd, rate * 30, {"momentum": 0.9, "nesterov": True}),
+        "Lion": (optax.lion, rate / 5, {}),
+    }
+
+    def of(function: Any, peak: float, options: dict[str, Any]) -> Make:
         def make(_params: Any, _hparams: Any, run: Any) -> Any:
             factors = table(schedule, run.step_hint)
             return function(lambda count: peak * jnp.asarray(factors)[count], **options)
 
         return make
 
-    return {
-        "AdamW": of(optax.adamw, rate),
-        "AdamW, a third": of(optax.adamw, rate / 3),
-        "AdamW, three times": of(optax.adamw, rate * 3),
-        "NAdam": of(optax.nadam, rate),
-        "RMSprop": of(optax.rmsprop, rate / 3),
-        "Adagrad": of(optax.adagrad, rate * 3),
-        "SGD, Nesterov": of(optax.sgd, rate * 30, momentum=0.9, nesterov=True),
-        "Lion": of(optax.lion, rate / 5),
-    }
+    return {name: of(f, rates.get(name, own), o) for name, (f, own, o) in settings.items()}
 
 
 def jax_output_only(rate: float) -> Make:
@@ -171,10 +174,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10, help="how many")
     parser.add_argument("--first-seed", type=int, default=0, help="one that nothing was tuned on")
     parser.add_argument("--settings", type=int, default=8, help="how many of the eight")
+    parser.add_argument("--rates", nargs="*", default=[], metavar="SETTING=RATE")
     args = parser.parse_args()
+    rates = {name: float(rate) for name, rate in (text.split("=") for text in args.rates)}
     workload, data_dir = find_workload(args.workload), args.data_dir.resolve()
     plan = plan_of(args.workload, args.framework, data_dir, workload.batch_size)
     settings = {"torch": torch_settings, "jax": jax_settings}[args.framework]
+    if odd := set(rates) - set(settings(args.rate, args.schedule, {})):
+        parser.error(f"no setting is called {', '.join(sorted(odd))}")
     output_only = {"torch": torch_output_only, "jax": jax_output_only}[args.framework]
 
     def show(label: str, make: Make, seed: int = 0) -> None:
@@ -188,12 +195,12 @@ def main() -> None:
 
     if args.part in ("seeds", "all"):
         for seed in range(args.first_seed, args.first_seed + args.seeds):
-            show(f"AdamW, seed {seed}", settings(args.rate, args.schedule)["AdamW"], seed)
+            show(f"AdamW, seed {seed}", settings(args.rate, args.schedule, {})["AdamW"], seed)
     if args.part in ("settings", "all"):
-        for label, make in list(settings(args.rate, args.schedule).items())[: args.settings]:
+        for label, make in list(settings(args.rate, args.schedule, rates).items())[: args.settings]:
             show(label, make)
     if args.part in ("misses", "all"):
-        show("AdamW, a tenth", settings(args.rate / 10, args.schedule)["AdamW"])
+        show("AdamW, a tenth", settings(args.rate / 10, args.schedule, {})["AdamW"])
         show("AdamW on the output layer alone", output_only(args.rate))
 
 
