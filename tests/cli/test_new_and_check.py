@@ -74,7 +74,7 @@ def test_a_new_plugin_passes_the_check(framework: str, level: int, call: Call) -
     code, found = findings(call, "mine")
     assert code == 0
     assert found["search space"][0] == "ok"
-    assert found["mine on digits: 2 steps"][0] == "ok"
+    assert found["mine on digits: 3 steps"][0] == "ok"
     assert found["mine on digits: resume"][0] == "ok"
     assert found["metadata"] == ("warning", "no authors; a leaderboard shows them, so add them")
 
@@ -124,7 +124,7 @@ def test_a_plugin_takes_its_name_from_its_folder(call: Call, tmp_path: Path) -> 
         (
             LEVEL_2.format(line="[p.data.fill_(torch.nan) for p in run.params.values()]"),
             ALGORITHM,
-            "not finite after step 2: test/loss, train/loss, validation/loss",
+            "not finite after step 3: test/loss, train/loss, validation/loss",
         ),
     ],
 )
@@ -135,7 +135,7 @@ def test_a_hostile_plugin_gets_one_clear_line(
     write(tmp_path / "bad", code, toml)
     exit_code, found = findings(call, "bad")
     assert exit_code == 1
-    status, message = found["bad on digits: 2 steps"]
+    status, message = found["bad on digits: 3 steps"]
     assert status == "FAIL"
     assert line in message
     assert len(message.splitlines()) == 1
@@ -149,7 +149,7 @@ def test_a_step_that_hangs_is_ended(call: Call, tmp_path: Path) -> None:
     write(tmp_path / "slow", LEVEL_2.format(line="time.sleep(1000)"), ALGORITHM)
     exit_code, found = findings(call, "slow", "--wall-limit", 4)
     assert exit_code == 1
-    assert "no end within 4 s" in found["slow on digits: 2 steps"][1]
+    assert "no end within 4 s" in found["slow on digits: 3 steps"][1]
 
 
 def test_state_outside_of_the_state_fails_the_resume(call: Call, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_state_outside_of_the_state_fails_the_resume(call: Call, tmp_path: Path)
     assert exit_code == 1
     status, message = found["hidden on digits: resume"]
     assert status == "FAIL"
-    assert "differs from an uninterrupted one at step 3" in message
+    assert "differs from an uninterrupted one at step 5" in message
     assert "state outside of what init and step return" in message
 
 
