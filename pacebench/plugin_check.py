@@ -238,7 +238,7 @@ def _advice(submission: Submission, resources: Resources) -> str:
 
 
 def _drawn(request: CheckRequest, submission: Submission, workload: Workload) -> PlannedTrial:
-    """Draw the first trial that `pacebench run` would, counted in steps, every other one evaluated."""
+    """Draw the first trial that `pacebench run` would, in steps, and evaluate every other one."""
     rules = load_rules(RULES)
     request_ = StudyRequest(
         submissions=[submission],
