@@ -23,9 +23,6 @@ ROTATION_BASE = 500_000.0
 # AlgoPerf v1.0: below the root of RMS norms, and added to the lengths of queries and keys.
 NORM_EPSILON = 1e-6
 LENGTH_EPSILON = 1e-6
-# AlgoPerf v1.0: the deviation of all matrices' normal initial values, but of those that end in the
-# residual stream: theirs is divided by the root of twice the number of layers.
-INITIAL_STDDEV = 0.02
 
 Precision = Literal["float32", "bfloat16", "bfloat16_but_on_cpu"]
 _PRECISIONS = ("float32", "bfloat16", "bfloat16_but_on_cpu")
@@ -43,6 +40,9 @@ class Config:
     mlp_width: int = 4096
     """Hidden units of an MLP, behind its gate."""
     n_layers: int = 12
+    initial_stddev: float = 0.02
+    """Of the normal initial values of all matrices, but of those that end in the residual stream:
+    `residual_stddev`."""
     precision: Precision = "bfloat16_but_on_cpu"
     """What is computed in, parameters staying float32. AlgoPerf computes in bfloat16; a CPU does
     that slower than float32, so there the default is float32. Norms, rotations, lengths of queries
@@ -68,8 +68,9 @@ class Config:
 
     @property
     def residual_stddev(self) -> float:
-        """Deviation of the initial values of matrices that end in the residual stream."""
-        return INITIAL_STDDEV / math.sqrt(2 * self.n_layers)
+        """Deviation of the initial values of matrices that end in the residual stream: divided by
+        the root of twice the number of layers (AlgoPerf v1.0, finewebedu_lm)."""
+        return self.initial_stddev / math.sqrt(2 * self.n_layers)
 
     @property
     def initial_scale(self) -> float:
@@ -95,6 +96,9 @@ MINI = Config(
     n_heads=4,
     mlp_width=128,
     n_layers=2,
+    # 0.02 at a width of 1024 is as large for a sum of 1024 as this for 64. With 0.02 the output
+    # says nothing for some hundred steps, and how many depends on the seed.
+    initial_stddev=0.08,
     precision="float32",
 )
 

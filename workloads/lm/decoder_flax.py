@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from pacebench.spec import Batch, Mode
-from workloads.lm.decoder import INITIAL_STDDEV, LENGTH_EPSILON, NORM_EPSILON, rotations
+from workloads.lm.decoder import LENGTH_EPSILON, NORM_EPSILON, rotations
 
 
 class CausalAttn(nn.Module):
@@ -30,7 +30,7 @@ class CausalAttn(nn.Module):
                 (config.n_heads, config.head_width),
                 use_bias=False,
                 dtype=dtype,
-                kernel_init=nn.initializers.normal(INITIAL_STDDEV),
+                kernel_init=nn.initializers.normal(config.initial_stddev),
                 name=name,
             )(x_BLD)
             for name in ("query", "key", "value")
@@ -57,7 +57,7 @@ class Mlp(nn.Module):
     def __call__(self, x_BLD: jax.Array) -> jax.Array:
         """Give [B, L, D]."""
         config, dtype = self.config, x_BLD.dtype
-        hidden = _dense(2 * config.mlp_width, INITIAL_STDDEV, dtype, "Dense_0")(x_BLD)
+        hidden = _dense(2 * config.mlp_width, config.initial_stddev, dtype, "Dense_0")(x_BLD)
         return _dense(config.width, config.residual_stddev, dtype, "Dense_1")(nn.glu(hidden))
 
 
@@ -87,7 +87,7 @@ class Decoder(nn.Module):
             config.n_vocab,
             config.width,
             dtype=jnp.bfloat16 if is_bfloat16 else jnp.float32,
-            embedding_init=nn.initializers.normal(INITIAL_STDDEV),
+            embedding_init=nn.initializers.normal(config.initial_stddev),
             name="embed",
         )
         x_BLD = embed(batch["inputs"])

@@ -13,13 +13,13 @@ from torch.nn import functional
 
 from pacebench.backends.linear_torch import linear
 from pacebench.spec import Batch, Mode
-from workloads.lm.decoder import INITIAL_STDDEV, LENGTH_EPSILON, NORM_EPSILON, rotations
+from workloads.lm.decoder import LENGTH_EPSILON, NORM_EPSILON, rotations
 
 
 class Dense(nn.Module):
     """A matrix without bias, used in the precision of what it is applied to."""
 
-    def __init__(self, n_in: int, n_out: int, stddev: float = INITIAL_STDDEV) -> None:
+    def __init__(self, n_in: int, n_out: int, stddev: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(n_out, n_in))
         nn.init.normal_(self.weight, std=stddev)
@@ -49,12 +49,12 @@ class CausalAttn(nn.Module):
 
     def __init__(self, config: Any) -> None:
         super().__init__()
-        width = config.width
+        width, stddev = config.width, config.initial_stddev
         self.heads = (config.n_heads, config.head_width)
         self.attn_scale = nn.Parameter(torch.tensor(config.initial_scale))
-        self.q_proj = Dense(width, width)
-        self.k_proj = Dense(width, width)
-        self.v_proj = Dense(width, width)
+        self.q_proj = Dense(width, width, stddev)
+        self.k_proj = Dense(width, width, stddev)
+        self.v_proj = Dense(width, width, stddev)
         self.w_out = Dense(width, width, config.residual_stddev)
 
     def forward(self, x_BLD: torch.Tensor, rotations_LF: Any) -> torch.Tensor:
@@ -80,7 +80,7 @@ class Mlp(nn.Module):
 
     def __init__(self, config: Any) -> None:
         super().__init__()
-        self.fc1 = Dense(config.width, 2 * config.mlp_width)
+        self.fc1 = Dense(config.width, 2 * config.mlp_width, config.initial_stddev)
         self.fc2 = Dense(config.mlp_width, config.width, config.residual_stddev)
 
     def forward(self, x_BLD: torch.Tensor) -> torch.Tensor:
@@ -111,7 +111,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.config = config
         self.embed_tokens = nn.Embedding(config.n_vocab, config.width)
-        nn.init.normal_(self.embed_tokens.weight, std=INITIAL_STDDEV)
+        nn.init.normal_(self.embed_tokens.weight, std=config.initial_stddev)
         self.layers = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         self.out_norm = RMSNorm(config.width)
         # Constants that follow the module to its device; no part of its state.
