@@ -87,7 +87,7 @@ def _mini(family: Any, base: str, text: str, n_parameters: int, config: Any) -> 
         family,
         SPOKEN,
         f"{base}_mini",
-        f"2,000 generated utterances of a language of twelve letters; {text}",
+        f"2,000 generated utterances of a language of twenty letters; {text}",
         replace(config, vocabulary_size=SPOKEN.n_pieces, n_samples=SPOKEN.max_samples),
         suites=("mini",),
         n_parameters=n_parameters,

@@ -159,7 +159,7 @@ class Conformer(nn.Module):
         features_BFM, paddings_BF = Features(config)(batch, mode)
         subsample = Subsample(config, "relu", name="Subsample_0")
         x_BTD, paddings_BT = subsample(features_BFM, paddings_BF)
-        x_BTD = x_BTD + jnp.asarray(positions(*x_BTD.shape[1:]))[None]
+        x_BTD += config.position_scale * jnp.asarray(positions(*x_BTD.shape[1:]))[None]
         x_BTD = Dropout(config.dropout_rate)(x_BTD, mode)
         for i in range(config.n_blocks):
             x_BTD = ConformerBlock(config, name=f"ConformerBlock_{i}")(x_BTD, paddings_BT, mode)

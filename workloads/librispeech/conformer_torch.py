@@ -159,8 +159,8 @@ class Conformer(nn.Module):
         self.ln = LayerNorm(config.width)
         self.lin = xavier_dense(config.width, config.vocabulary_size)
         # A constant that follows the module to its device; no part of its state.
-        table_TD = torch.from_numpy(positions(config.n_positions, config.width))
-        self.register_buffer("positions_TD", table_TD, persistent=False)
+        table_TD = config.position_scale * positions(config.n_positions, config.width)
+        self.register_buffer("positions_TD", torch.from_numpy(table_TD), persistent=False)
 
     def forward(self, batch: Batch, mode: Mode) -> tuple[torch.Tensor, torch.Tensor]:
         """Give logits [B, T, C] and paddings [B, T] of `inputs`, waveforms and paddings."""
