@@ -68,7 +68,7 @@ def test_both_models_have_the_stated_number_of_parameters(name: str) -> None:
 def test_the_small_model_has_as_many_parameters_as_counted() -> None:
     bottom = (13 * 64 + 64) + (64 * 32 + 32)
     n_inputs = 32 + 27 * 28 // 2  # the bottom's output, and the products of 27 vectors
-    top = (n_inputs * 256 + 256) + (256 * 128 + 128) + (128 + 1)
+    top = (n_inputs * 640 + 640) + (640 * 256 + 256) + (256 + 1)
     wanted = 4096 * 32 + bottom + top
     assert sum(map(prod, torch_shapes(MINI).values())) == wanted
     assert find_workload("criteo1tb_mini").n_parameters == wanted

@@ -105,7 +105,7 @@ CRITEO_MINI = _workload(
     CLICKS,
     dlrm.MINI,
     suites=("mini",),
-    n_parameters=272_289,
+    n_parameters=561_441,
     batch_size=2048,
     eval_batch_size=4000,
     data_tools=DataTools(mini="workloads.criteo.mini:write_mini"),

@@ -72,7 +72,7 @@ LAYERNORM = replace(FULL, has_layer_norm=True)
 EMBED_INIT = replace(FULL, embedding_limit=1.0)
 RESNET = replace(FULL, is_residual=True, bottom=(256, 256, 256), top=(256, 256, 256, 256, 1))
 # Ours: the same code for one CPU core.
-MINI = Config(n_rows=4096, width=32, bottom=(64, 32), top=(256, 128, 1))
+MINI = Config(n_rows=4096, width=32, bottom=(64, 32), top=(640, 256, 1))
 
 # AlgoPerf v0.6, both frameworks, by the name of the workload.
 N_PARAMETERS = {
