@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from pacebench.errors import DataError
+from pacebench.preparing import check_tar_end
 from workloads.fastmri.files import volume_files
 
 ARCHIVE_SUFFIXES = (".tar.xz", ".tar.gz", ".tar")
@@ -108,7 +108,7 @@ def _walk_archive(archive: Path) -> Iterator[RawVolume]:
                 position=file.tell(),
                 place=_unpacker(archive, tar, info),
             )
-        _check_end(tar)
+        check_tar_end(tar)
 
 
 def _unpacker(archive: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> Copy:
@@ -135,18 +135,3 @@ def archive_errors(archive: Path) -> Iterator[None]:
             f"{archive} is cut off or damaged ({error}); download it again, then run the same "
             "command: what was written is kept"
         ) from error
-
-
-def _check_end(tar: tarfile.TarFile) -> None:
-    """Raise ReadError where the block of zeros that ends an archive is missing.
-
-    `tarfile` takes a file that was cut between two members for a whole one. Reading on to the end
-    also checks the compression's own sum.
-    """
-    file: IO[bytes] | None = tar.fileobj
-    assert file is not None  # it is open
-    file.seek(tar.offset)
-    if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-        raise tarfile.ReadError("its end is missing")
-    while file.read(CHUNK_BYTES):
-        pass

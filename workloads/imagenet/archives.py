@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from pacebench.errors import DataError
+from pacebench.preparing import check_tar_end
 
-CHUNK_BYTES = 1 << 20
 # Ours: what may be read into memory at once. The largest image of ImageNet has about 15 MB, the
 # devkit's files less than 3 MB.
 MAX_MEMBER_BYTES = 64 << 20
@@ -91,7 +91,7 @@ def _members(
                 position=position(),
                 open_stream=_opener(tar, info),
             )
-        _check_end(tar)
+        check_tar_end(tar)
 
 
 def _opener(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[], IO[bytes]]:
@@ -109,18 +109,3 @@ def _checked_name(info: tarfile.TarInfo, where: str) -> str:
     if name.is_absolute() or ".." in name.parts:
         raise DataError(f"{where}: the name {info.name!r} leads out of the archive's folder")
     return str(name)
-
-
-def _check_end(tar: tarfile.TarFile) -> None:
-    """Raise ReadError where members end without the block of zeros that ends an archive.
-
-    `tarfile` takes a file that was cut between two members, or whose next header is damaged, for
-    a whole one. Reading on to the end also checks gzip's sum.
-    """
-    file = tar.fileobj
-    assert file is not None  # it is open
-    file.seek(tar.offset)
-    if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-        raise tarfile.ReadError("its end is missing")
-    while file.read(CHUNK_BYTES):
-        pass

@@ -17,12 +17,12 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from pacebench.errors import DataError
+from pacebench.preparing import check_tar_end
 
 UTTERANCE = re.compile(r"\d+-\d+-\d+")
 AUDIO_SUFFIX = ".flac"
 TRANSCRIPT_SUFFIX = ".trans.txt"
 TREE = "LibriSpeech"
-CHUNK_BYTES = 1 << 20
 # Ours: what is read into memory at once. The longest utterance has 35 seconds, about 1.1 MB.
 MAX_FILE_BYTES = 64 << 20
 
@@ -142,7 +142,7 @@ def _walk_archive(raw: RawSubset) -> Iterator[RawFile]:
                 position=file.tell(),
                 read=_reader(tar, info, where),
             )
-        _check_end(tar)
+        check_tar_end(tar)
 
 
 def _reader(tar: tarfile.TarFile, info: tarfile.TarInfo, where: str) -> Callable[[], bytes]:
@@ -170,17 +170,3 @@ def _archive_errors(where: str) -> Iterator[None]:
             f"{where} is cut off or damaged ({error}); download it again, then run the same "
             "command: what was written is kept"
         ) from error
-
-
-def _check_end(tar: tarfile.TarFile) -> None:
-    """Raise ReadError where members end without the zeros that end an archive, and read gzip's sum.
-
-    `tarfile` takes a file that was cut between two members for a whole one.
-    """
-    file = tar.fileobj
-    assert file is not None  # it is open
-    file.seek(tar.offset)
-    if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-        raise tarfile.ReadError("its end is missing")
-    while file.read(CHUNK_BYTES):
-        pass
