@@ -160,6 +160,12 @@ def steps_to_target(plan: TrialPlan, make: Make) -> tuple[int | None, float, flo
     return None, best, seconds
 
 
+def named_rate(text: str) -> tuple[str, float]:
+    """Give the setting and the learning rate of "Adamax=6e-3"; raises ValueError."""
+    name, _, rate = text.partition("=")
+    return name, float(rate)
+
+
 def main() -> None:
     """Train and print."""
     parser = argparse.ArgumentParser(
@@ -174,9 +180,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10, help="how many")
     parser.add_argument("--first-seed", type=int, default=0, help="one that nothing was tuned on")
     parser.add_argument("--settings", type=int, default=8, help="how many of the eight")
-    parser.add_argument("--rates", nargs="*", default=[], metavar="SETTING=RATE")
+    parser.add_argument(
+        "--rates", nargs="*", default=[], type=named_rate, metavar="SETTING=RATE", help="of its own"
+    )
     args = parser.parse_args()
-    rates = {name: float(rate) for name, rate in (text.split("=") for text in args.rates)}
+    rates = dict(args.rates)
     workload, data_dir = find_workload(args.workload), args.data_dir.resolve()
     plan = plan_of(args.workload, args.framework, data_dir, workload.batch_size)
     settings = {"torch": torch_settings, "jax": jax_settings}[args.framework]
@@ -198,7 +206,7 @@ def main() -> None:
             show(f"AdamW, seed {seed}", settings(args.rate, args.schedule, {})["AdamW"], seed)
     if args.part in ("settings", "all"):
         for label, make in list(settings(args.rate, args.schedule, rates).items())[: args.settings]:
-            show(label, make)
+            show(f"{label} (now {rates[label]:g})" if label in rates else label, make)
     if args.part in ("misses", "all"):
         show("AdamW, a tenth", settings(args.rate / 10, args.schedule, {})["AdamW"])
         show("AdamW on the output layer alone", output_only(args.rate))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import UnionType
@@ -150,16 +150,14 @@ def _is_of(value: Any, hint: Any) -> bool:
         return True
     if isinstance(hint, UnionType):
         return any(_is_of(value, option) for option in get_args(hint))
-    kind = get_origin(hint) or hint
-    if isinstance(value, bool) or kind is bool:
+    kind, of = get_origin(hint) or hint, get_args(hint)
+    if kind is tuple:
+        return isinstance(value, tuple) and all(_is_of(item, of[0]) for item in value)
+    if kind is Mapping:
+        return isinstance(value, Mapping) and all(_is_of(v, of[1]) for v in value.values())
+    if kind is bool or isinstance(value, bool):
         return kind is bool and isinstance(value, bool)
-    if not isinstance(value, int | float if kind is float else kind):
-        return False
-    items: Iterable[Any] = ()
-    if isinstance(value, tuple | Mapping):
-        items = value if isinstance(value, tuple) else value.values()
-    item_hints = [of for of in get_args(hint) if of is not Ellipsis]  # of a mapping, the last
-    return all(_is_of(item, item_hints[-1]) for item in items)
+    return isinstance(value, int | float if kind is float else kind)
 
 
 def read_plan(folder: Path) -> TrialPlan:
