@@ -54,6 +54,7 @@ TINY_VARIANTS: dict[str, Any] = {
     "conformer_variants": replace(
         TINY_CONFORMER, attention_temperature=1.6, has_post_norm=False, activation="gelu"
     ),
+    "conformer_positions": replace(TINY_CONFORMER, position_scale=0.1),
     "deepspeech": TINY_DEEPSPEECH,
     "deepspeech_variants": replace(
         TINY_DEEPSPEECH, activation="tanh", is_residual=False, is_layer_norm_everywhere=True

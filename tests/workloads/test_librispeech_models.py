@@ -53,6 +53,18 @@ def test_the_models_agree_in_outputs_gradients_and_averages_on_carried_weights(c
         assert np.abs(average - state[name]).max() > 0, name
 
 
+def test_what_tells_positions_is_scaled() -> None:
+    state, batch = random_state(TINY_CONFORMER), speech(TINY_CONFORMER)
+    tenth = replace(TINY_CONFORMER, position_scale=0.1)
+    for call in (call_torch, call_flax):
+        whole = call(TINY_CONFORMER, state, batch, NOTHING_DROPPED).logits
+        assert np.abs(call(tenth, state, batch, NOTHING_DROPPED).logits - whole).max() > 0.01
+    table_TD = torch_model(tenth, state).positions_TD.numpy()
+    np.testing.assert_allclose(table_TD, positions(*table_TD.shape) / 10, rtol=1e-6)
+    # AlgoPerf's own adds the sines as they are.
+    assert (conformer.FULL.position_scale, conformer.MINI.position_scale) == (1.0, 0.1)
+
+
 def outputs_of(config: Any, lengths: tuple[int, ...], n_samples: int, mode: Any = EVAL) -> Any:
     """Call torch on utterances of these lengths, padded to `n_samples`."""
     inputs = [np.zeros((len(lengths), n_samples), np.float32) for _ in range(2)]
