@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import logging
-import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,21 +93,6 @@ def check_sum(
             f"{published.digest}; download it again"
         )
     _note_path(archive, published, notes).write_text(identity, encoding="ascii")
-
-
-def check_tar_end(tar: tarfile.TarFile) -> None:
-    """Raise ReadError where members end without the block of zeros that ends an archive.
-
-    `tarfile` takes a file that was cut between two members, or whose next header is damaged, for
-    a whole one. Reading on to the end also checks the compression's own sum.
-    """
-    file = tar.fileobj
-    assert file is not None  # it is open
-    file.seek(tar.offset)
-    if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-        raise tarfile.ReadError("its end is missing")
-    while file.read(CHUNK_BYTES):
-        pass
 
 
 def _note_path(archive: Path, published: Published, notes: Path) -> Path:

@@ -67,6 +67,7 @@ ALLOWED = {
     ),
     "workloads": (
         *CORE,
+        "pacebench.archives",
         "pacebench.data",
         "pacebench.manifests",
         "pacebench.metrics",

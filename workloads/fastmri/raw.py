@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import lzma
 import re
 import shutil
 import tarfile
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from pacebench.archives import archive_errors, check_tar_end
 from pacebench.errors import DataError
-from pacebench.preparing import check_tar_end
 from workloads.fastmri.files import volume_files
 
 ARCHIVE_SUFFIXES = (".tar.xz", ".tar.gz", ".tar")
@@ -123,15 +120,3 @@ def _unpacker(archive: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> Cop
         return aside
 
     return unpack
-
-
-@contextmanager
-def archive_errors(archive: Path) -> Iterator[None]:
-    """Turn what a cut or foreign file makes of `tarfile` into a DataError."""
-    try:
-        yield
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise DataError(
-            f"{archive} is cut off or damaged ({error}); download it again, then run the same "
-            "command: what was written is kept"
-        ) from error

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import tarfile
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from pacebench.archives import archive_errors, check_tar_end
 from pacebench.errors import DataError
-from pacebench.preparing import check_tar_end
 
 # Ours: what may be read into memory at once. The largest image of ImageNet has about 15 MB, the
 # devkit's files less than 3 MB.
@@ -43,18 +40,6 @@ class Member:
             if len(content) != self.n_bytes:
                 raise tarfile.ReadError("unexpected end of data")
             return content
-
-
-@contextmanager
-def archive_errors(where: str) -> Iterator[None]:
-    """Turn what a cut or foreign file makes of `tarfile` into a DataError."""
-    try:
-        yield
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(
-            f"{where} is cut off or damaged ({error}); download it again, then run the same "
-            "command: what was written is kept"
-        ) from error
 
 
 def members_of(archive: Path) -> Iterator[Member]:

@@ -6,18 +6,15 @@ each utterance and one <speaker>-<chapter>.trans.txt. No name in an archive beco
 
 from __future__ import annotations
 
-import gzip
 import re
 import tarfile
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from pacebench.archives import archive_errors, check_tar_end
 from pacebench.errors import DataError
-from pacebench.preparing import check_tar_end
 
 UTTERANCE = re.compile(r"\d+-\d+-\d+")
 AUDIO_SUFFIX = ".flac"
@@ -129,7 +126,7 @@ def _walk_archive(raw: RawSubset) -> Iterator[RawFile]:
     where = str(raw.place)
     with (
         raw.place.open("rb") as file,
-        _archive_errors(where),
+        archive_errors(where),
         tarfile.open(fileobj=file, mode="r:gz") as tar,
     ):
         for info in tar:
@@ -149,7 +146,7 @@ def _reader(tar: tarfile.TarFile, info: tarfile.TarInfo, where: str) -> Callable
     def read() -> bytes:
         if not 0 <= info.size <= MAX_FILE_BYTES:
             raise DataError(f"{where}: {info.name!r} has {info.size:,} bytes")
-        with _archive_errors(where):
+        with archive_errors(where):
             stream: IO[bytes] | None = tar.extractfile(info)
             assert stream is not None  # it is a regular file
             content = stream.read()
@@ -158,15 +155,3 @@ def _reader(tar: tarfile.TarFile, info: tarfile.TarInfo, where: str) -> Callable
             return content
 
     return read
-
-
-@contextmanager
-def _archive_errors(where: str) -> Iterator[None]:
-    """Turn what a cut or foreign file makes of `tarfile` into a DataError."""
-    try:
-        yield
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(
-            f"{where} is cut off or damaged ({error}); download it again, then run the same "
-            "command: what was written is kept"
-        ) from error

@@ -11,9 +11,7 @@ import os
 import re
 import shutil
 import tarfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -21,6 +19,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
+from pacebench.archives import archive_errors
 from pacebench.errors import DataError
 from workloads.wmt.raw import RawFile
 
@@ -63,7 +62,7 @@ def unpack(files: Sequence[tuple[RawFile, Path]], report_position: PositionRepor
     `report_position` is told where in the packed file it is. Raises DataError.
     """
     path = files[0][0].path
-    with _damage(path):
+    with archive_errors(path):
         if files[0][0].member:
             _unpack_archive(path, {raw.member: place for raw, place in files}, report_position)
         else:
@@ -144,12 +143,3 @@ def _write_lines(content: IO[bytes], place: Path, is_sgml: bool) -> None:
         file.flush()
         os.fsync(file.fileno())
     aside.replace(place)
-
-
-@contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    """Turn what is wrong with a packed file into a DataError."""
-    try:
-        yield
-    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise DataError(f"{path} is cut off or damaged ({error}); download it again") from error
