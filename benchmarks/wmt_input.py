@@ -21,14 +21,15 @@ from pathlib import Path
 import numpy as np
 
 from pacebench.data import TrainBatches
+from pacebench.preparing import Progress
 from pacebench.seeds import Seed
 from pacebench.spec import DataRequest, Source
 from workloads.wmt.corpus import WMT17
 from workloads.wmt.data import PackedSource, open_sources
 from workloads.wmt.files import Pairs, Side
 from workloads.wmt.packing import N_PER_GROUP
-from workloads.wmt.prepare import open_text
 from workloads.wmt.raw import find_raw
+from workloads.wmt.texts import texts_of
 from workloads.wmt.tokens import MODEL_FILE, Tokenizer
 
 BATCH_SIZE = 128  # AlgoPerf v0.6: packed rows
@@ -79,7 +80,7 @@ def _texts(raw_dir: Path, n_pairs: int) -> Texts:
     if raw is None:
         raise SystemExit(f"{raw_dir} holds no raw text of wmt")
     with tempfile.TemporaryDirectory() as folder:
-        pairs = open_text(raw, Path(folder), _quiet)["train"]
+        pairs = texts_of(raw, Path(folder), Progress(report=_quiet, total_bytes=0))["train"]
         found = zip(pairs, range(n_pairs), strict=False)
         return [(source.decode(), target.decode()) for (source, target), _ in found]
 

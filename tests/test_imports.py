@@ -73,6 +73,7 @@ ALLOWED = {
         "pacebench.metrics",
         "pacebench.preparing",
         "pacebench.shards",
+        "pacebench.tfds_records",
         "pacebench.backends.layers",
         "pacebench.backends.linear_torch",
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import logging
 import os
 import re
 import sys
@@ -97,9 +98,16 @@ def build_parser() -> Parser:
     return parser
 
 
+def _keep_messages_plain() -> None:
+    """Show warnings as plain lines, also after a library was imported that would format them."""
+    if logging.lastResort is not None and not logging.root.handlers:
+        logging.root.addHandler(logging.lastResort)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; gives the exit code."""
     args = build_parser().parse_args(argv)
+    _keep_messages_plain()
     try:
         code: int = args.run(args)
     except PacebenchError as error:

@@ -9,11 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pacebench.preparing import Progress
 from tests.support import REPOSITORY
 from tests.workloads.wmt_raw import TINY, quiet, write_unpacked
-from workloads.wmt.order import count_shards, interleaved, read_order, record_bytes
-from workloads.wmt.prepare import open_text
+from workloads.wmt.order import (
+    count_shards,
+    interleaved,
+    read_order,
+    record_bytes,
+    shard_sizes,
+)
 from workloads.wmt.raw import find_raw
+from workloads.wmt.texts import texts_of
 
 MULTI30K = REPOSITORY.parent / "shared" / "data" / "wmt_de_en" / "multi30k"
 
@@ -35,7 +42,7 @@ def test_16_pairs_at_a_time_come_from_each_shard_in_turn(n_pairs: int, n_shards:
         for shard in shards:
             wanted += shard[:16]
             del shard[:16]
-    assert interleaved(n_pairs, n_shards).tolist() == wanted
+    assert interleaved(shard_sizes(n_pairs, n_shards)).tolist() == wanted
 
 
 def field(content: bytes) -> bytes:
@@ -93,6 +100,6 @@ def test_tensorflow_datasets_gives_the_same_pairs_in_the_same_order(
     stored = builder.as_data_source(split="train")
     found = find_raw(TINY, raw)
     assert found is not None
-    ours = list(open_text(found, tmp_path, quiet)["train"])
+    ours = list(texts_of(found, tmp_path, Progress(report=quiet, total_bytes=0))["train"])
     assert len(ours) == 20_060
     assert [(pair["de"], pair["en"]) for pair in (stored[i] for i in range(len(stored)))] == ours

@@ -14,6 +14,12 @@ from pacebench.preparing import Published
 LANGUAGES = ("de", "en")
 """Of the inputs and of the targets."""
 SPLITS = ("train", "validation", "test")
+STORED = {
+    "train": "wmt17_translate/de-en/1.0.0",
+    "validation": "wmt14_translate/de-en/1.0.0",
+    "test": "wmt14_translate/de-en/1.0.0",
+}
+"""The data sets of TensorFlow Datasets that hold the splits, each under its own name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

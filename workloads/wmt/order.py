@@ -11,7 +11,8 @@ Letters: N pairs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ def read_order(
     halves_N2 = np.frombuffer(bytes(digests), ">u8").reshape(-1, 2).astype(np.uint64)
     stored_N = np.lexsort((halves_N2[:, 1], halves_N2[:, 0]))
     n_bytes = int(record_bytes(*lengths_N).sum())
-    return stored_N[interleaved(len(stored_N), count_shards(n_bytes, len(stored_N)))]
+    return stored_N[interleaved(shard_sizes(len(stored_N), count_shards(n_bytes, len(stored_N))))]
 
 
 def record_bytes(first_N: NDArray[np.int64], second_N: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -68,16 +69,21 @@ def count_shards(n_bytes: int, n_pairs: int) -> int:
     return n_shards
 
 
-def interleaved(n_pairs: int, n_shards: int) -> NDArray[np.int64]:
-    """Give the places of stored pairs in the order of reading; shape N.
+def shard_sizes(n_pairs: int, n_shards: int) -> list[int]:
+    """Give the pairs of every shard."""
+    ends = [round(n_pairs * shard / n_shards) for shard in range(n_shards + 1)]
+    return [b - a for a, b in pairwise(ends)]
+
+
+def interleaved(sizes: Sequence[int]) -> NDArray[np.int64]:
+    """Give the places of stored pairs in the order of reading, from the sizes of shards; shape N.
 
     With more than 16 shards each 16 are read to their end before the next: exact up to 16 shards,
     which WMT17 has, and a fixed order beyond.
     """
-    ends = [round(n_pairs * (shard + 1) / n_shards) for shard in range(n_shards)]
-    shard_N = np.searchsorted(ends, np.arange(n_pairs), side="right")
-    starts = np.array([0, *ends[:-1]])
-    block_N = (np.arange(n_pairs) - starts[shard_N]) // N_PAIRS_AT_ONCE
+    shard_N = np.repeat(np.arange(len(sizes)), sizes)
+    starts = np.cumsum([0, *sizes[:-1]])
+    block_N = (np.arange(len(shard_N)) - starts[shard_N]) // N_PAIRS_AT_ONCE
     return np.lexsort((shard_N, block_N, shard_N // N_SHARDS_AT_ONCE))
 
 

@@ -1,20 +1,25 @@
-"""The raw download of wmt in its real layout: archives, files unpacked from them, or text of one's
-own.
+"""The raw download of wmt in its real layout: archives, files unpacked from them, text of one's
+own, or what TensorFlow Datasets has stored.
 
 A part's file is looked for in its archive, then below the folder by its published path, then by its
 bare name, both also with .gz. If no published file of any part of a split is there, every pair of
-files <start>*.de and <start>*.en (also .gz) is taken, where <start> is train, val or test.
+files <start>*.de and <start>*.en (also .gz) is taken, where <start> is train, val or test. If there
+is nothing of all this, the folder may be TensorFlow Datasets' `data_dir`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pacebench.errors import DataError
-from workloads.wmt.corpus import LANGUAGES, SPLITS, Corpus, Part
+from pacebench.tfds_records import StoredShard, find_stored, open_stored
+from workloads.wmt.corpus import LANGUAGES, SPLITS, STORED, Corpus, Part
 
+# Ours, on the safe side: what text weighs unpacked, against gzip (Multi30k) and against
+# the published archives, which hold other languages too.
+TEXT_FACTORS = {".gz": 3.5, ".tgz": 1.2}
 OWN_STARTS = {"train": "train", "validation": "val", "test": "test"}
 
 
@@ -24,7 +29,8 @@ class RawFile:
 
     path: Path
     member: str = ""
-    """In the archive `path`; empty if the file is not in an archive."""
+    """In the archive `path`, or a language in a shard; empty if the file is neither."""
+    shard: StoredShard | None = field(default=None, compare=False)
 
     @property
     def is_plain(self) -> bool:
@@ -50,12 +56,25 @@ class Raw:
 
     parts: dict[str, tuple[RawPart, ...]]
     """By split."""
+    is_stored: bool = False
+    """The parts are the shards of TensorFlow Datasets: in order, without empty sides."""
 
     @property
     def paths(self) -> list[Path]:
         """Give every file once, archives included, in order."""
         found = [f.path for split in SPLITS for part in self.parts[split] for f in part.files]
         return list(dict.fromkeys(found))
+
+    @property
+    def unpacked_bytes(self) -> dict[Path, int]:
+        """Give about how many bytes come out of every packed file."""
+        factors = {
+            file.path: 1.0 if file.shard else TEXT_FACTORS.get(file.path.suffix)
+            for parts in self.parts.values()
+            for part in parts
+            for file in part.files
+        }
+        return {path: int(path.stat().st_size * f) for path, f in factors.items() if f is not None}
 
     @property
     def fingerprint(self) -> str:
@@ -94,10 +113,35 @@ def find_raw(corpus: Corpus, raw_dir: Path) -> Raw | None:
         ]
         parts[split] = tuple(part for part in found if part is not None)
     if not any(parts.values()):
-        return None
+        return _find_stored(corpus, raw_dir)
     if missing:
         raise DataError(f"{corpus.name}: {raw_dir} lacks {'; '.join(missing)}; {corpus.help}")
     return Raw(parts=parts)
+
+
+def _find_stored(corpus: Corpus, raw_dir: Path) -> Raw | None:
+    """Find what TensorFlow Datasets has stored; raises DataError if there is only one of two."""
+    places = {name: find_stored(raw_dir, name) for name in dict.fromkeys(STORED.values())}
+    if not any(places.values()):
+        return None
+    missing = [name for name, place in places.items() if place is None]
+    if missing:
+        raise DataError(f"{corpus.name}: {raw_dir} lacks {' and '.join(missing)}; {corpus.help}")
+    opened = {name: open_stored(place) for name, place in places.items() if place}
+    return Raw(
+        parts={
+            split: tuple(_stored_part(shard) for shard in opened[STORED[split]][split])
+            for split in SPLITS
+        },
+        is_stored=True,
+    )
+
+
+def _stored_part(shard: StoredShard) -> RawPart:
+    source, target = (
+        RawFile(path=shard.path, member=language, shard=shard) for language in LANGUAGES
+    )
+    return RawPart(name=shard.path.name, files=(source, target))
 
 
 def _find_part(part: Part, raw_dir: Path) -> RawPart | None:

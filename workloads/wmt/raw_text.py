@@ -12,6 +12,7 @@ import re
 import shutil
 import tarfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from pacebench.archives import archive_errors
 from pacebench.errors import DataError
+from pacebench.tfds_records import StoredShard
 from workloads.wmt.raw import RawFile
 
 CHUNK_BYTES = 1 << 24
@@ -57,11 +59,15 @@ class Lines:
 
 
 def unpack(files: Sequence[tuple[RawFile, Path]], report_position: PositionReport) -> None:
-    """Write the plain lines of files that are all in one archive, or of one packed file.
+    """Write the plain lines of files that are all in one archive, shard or packed file.
 
     `report_position` is told where in the packed file it is. Raises DataError.
     """
     path = files[0][0].path
+    shard = files[0][0].shard
+    if shard is not None:
+        _unpack_shard(shard, {raw.member: place for raw, place in files})
+        return
     with archive_errors(path):
         if files[0][0].member:
             _unpack_archive(path, {raw.member: place for raw, place in files}, report_position)
@@ -131,6 +137,25 @@ def _unpack_archive(path: Path, places: dict[str, Path], report_position: Positi
     raise DataError(f"{path} lacks {' and '.join(missing)}")
 
 
+def _unpack_shard(shard: StoredShard, places: dict[str, Path]) -> None:
+    """Write the lines of every language of a shard."""
+    with ExitStack() as stack:
+        files = {
+            language: stack.enter_context(place.with_name(place.name + ".part").open("wb"))
+            for language, place in places.items()
+        }
+        for number, example in enumerate(shard.examples()):
+            for language, file in files.items():
+                text = example.get(language)
+                if text is None or b"\n" in text:
+                    raise DataError(f"{shard.path}: record {number} lacks a line {language!r}")
+                file.write(text + b"\n")
+        for file in files.values():
+            _sync(file)
+    for place in places.values():
+        place.with_name(place.name + ".part").replace(place)
+
+
 def _write_lines(content: IO[bytes], place: Path, is_sgml: bool) -> None:
     """Write the lines of an open file as a whole: aside, then into place."""
     aside = place.with_name(place.name + ".part")
@@ -140,6 +165,10 @@ def _write_lines(content: IO[bytes], place: Path, is_sgml: bool) -> None:
             file.writelines(match[1] + b"\n" for match in found if match)
         else:
             shutil.copyfileobj(content, file, CHUNK_BYTES)
-        file.flush()
-        os.fsync(file.fileno())
+        _sync(file)
     aside.replace(place)
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())

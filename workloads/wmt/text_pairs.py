@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pacebench.errors import DataError
-from workloads.wmt.order import read_order
+from workloads.wmt.order import interleaved, read_order
 from workloads.wmt.raw_text import Lines
 
 N_AT_ONCE = 4096
@@ -23,7 +23,7 @@ class TextPairs:
     """Pairs of lines of several files."""
 
     parts: Sequence[tuple[Lines, Lines]]
-    part_N: NDArray[np.uint8]
+    part_N: NDArray[np.int32]
     line_N: NDArray[np.int64]
     n_empty: int
     """Pairs left out because a side is empty."""
@@ -52,10 +52,13 @@ class TextPairs:
             yield from zip(self.at(places, 0), self.at(places, 1), strict=True)
 
 
-def pair_up(split: str, parts: Sequence[tuple[str, Lines, Lines]]) -> TextPairs:
+def pair_up(
+    split: str, parts: Sequence[tuple[str, Lines, Lines]], *, is_stored: bool = False
+) -> TextPairs:
     """Pair the lines of named parts; raises DataError where files do not go together.
 
-    As TensorFlow Datasets does, pairs of which a side is empty are left out.
+    As TensorFlow Datasets does, pairs of which a side is empty are left out. `is_stored` parts are
+    its shards, whose order it has made.
     """
     keys: list[tuple[str, NDArray[np.int64]]] = []
     lengths: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
@@ -74,8 +77,11 @@ def pair_up(split: str, parts: Sequence[tuple[str, Lines, Lines]]) -> TextPairs:
     sides = [np.concatenate(side) for side in zip(*lengths, strict=True)]
     if not len(sides[0]):
         raise DataError(f"{split}: {parts[0][1].name} and its like hold no sentence pair")
-    order_N = read_order(split, keys, sides)
-    part_N = np.repeat(np.arange(len(parts), dtype=np.uint8), [len(kept) for _, kept in keys])
+    if is_stored:
+        order_N = interleaved([len(kept) for _, kept in keys])
+    else:
+        order_N = read_order(split, keys, sides)
+    part_N = np.repeat(np.arange(len(parts), dtype=np.int32), [len(kept) for _, kept in keys])
     line_N = np.concatenate([kept for _, kept in keys])
     return TextPairs(
         parts=[(source, target) for _, source, target in parts],
