@@ -31,7 +31,9 @@ from workloads.ogbg.molecules import (
     SPLITS,
     MoleculeSet,
 )
-from workloads.ogbg.raw import Raw, find_raw, read_column, read_table, whole_numbers
+from workloads.ogbg.raw import Raw, Tables, find_raw, read_column, whole_numbers
+from workloads.ogbg.stored import NAME as STORED_NAME
+from workloads.ogbg.stored import find_stored_molecules
 
 STATE_FOLDER = ".prepare"
 # What one atom, one bond and one molecule (without its labels) need.
@@ -53,7 +55,7 @@ def needed_bytes_pcba(raw_dir: Path, data_dir: Path) -> int:
     """Give how many bytes `prepare_pcba` will still write; raises DataError."""
     folder = data_dir / PCBA.folder
     with disk_errors(PCBA.name):
-        raw = find_raw(raw_dir)
+        raw = _find(raw_dir)
         if _is_whole(folder, raw):
             return 0
         raw = raw or _nothing(PCBA, raw_dir)
@@ -69,7 +71,7 @@ def prepare(molecules: MoleculeSet, raw_dir: Path, data_dir: Path, report: Repor
     folder = data_dir / molecules.folder
     state = folder / STATE_FOLDER
     with disk_errors(molecules.name):
-        raw = find_raw(raw_dir)
+        raw = _find(raw_dir)
         if _is_whole(folder, raw, report):
             shutil.rmtree(state, ignore_errors=True)
             return
@@ -84,7 +86,7 @@ def prepare(molecules: MoleculeSet, raw_dir: Path, data_dir: Path, report: Repor
 class _Writer:
     """Writes all arrays of one set."""
 
-    def __init__(self, molecules: MoleculeSet, raw: Raw, folder: Path, report: Report) -> None:
+    def __init__(self, molecules: MoleculeSet, raw: Tables, folder: Path, report: Report) -> None:
         self._molecules = molecules
         self._raw = raw
         self._folder = folder
@@ -135,7 +137,7 @@ class _Writer:
             aside = place.with_suffix(".part")
             array = np.lib.format.open_memmap(aside, mode="w+", dtype=dtype, shape=shape)
             n_rows = 0
-            for line, values in read_table(self._raw, table, shape[1], partial(self._tell, table)):
+            for line, values in self._raw.rows(table, shape[1], partial(self._tell, table)):
                 n_rows = line - 1 + len(values)
                 if n_rows > shape[0]:
                     break
@@ -222,16 +224,21 @@ def _labels(values: NDArray[np.float32], name: str, first_line: int) -> NDArray[
     return np.where(is_missing, MISSING, labels)
 
 
-def _check_sum(raw: Raw, state: Path, report: Report) -> None:
+def _find(raw_dir: Path) -> Tables | None:
+    """Find the molecules; raises DataError."""
+    return find_raw(raw_dir) or find_stored_molecules(raw_dir)
+
+
+def _check_sum(raw: Tables, state: Path, report: Report) -> None:
     """Compare the archive with its published sum, once; raises DataError."""
-    if raw.path.name != ARCHIVE or not raw.path.is_file():
+    if not (isinstance(raw, Raw) and raw.path.name == ARCHIVE and raw.path.is_file()):
         return
     if is_sum_due(raw.path, PUBLISHED, state):
         tell = Progress(report=report, total_bytes=PUBLISHED.n_bytes).tell
         check_sum(raw.path, PUBLISHED, state, partial(tell, f"checking {ARCHIVE}"))
 
 
-def _is_whole(folder: Path, raw: Raw | None, report: Report | None = None) -> bool:
+def _is_whole(folder: Path, raw: Tables | None, report: Report | None = None) -> bool:
     """Say whether all is there, made of this raw data (or of what is gone).
 
     With `report` sums are compared too.
@@ -266,8 +273,8 @@ def _begin(state: Path, fingerprint: str) -> None:
         note.write_text(identity, encoding="utf-8")
 
 
-def _nothing(molecules: MoleculeSet, raw_dir: Path) -> Raw:
+def _nothing(molecules: MoleculeSet, raw_dir: Path) -> Tables:
     raise DataError(
         f"{molecules.name}: {raw_dir} holds neither {ARCHIVE} nor the folders raw and split "
-        f"unpacked from it; {molecules.help}"
+        f"unpacked from it, nor what TensorFlow Datasets stores as {STORED_NAME}; {molecules.help}"
     )

@@ -1,5 +1,7 @@
 """The raw download of ogbg-molpcba: OGB's archive, or the folder unpacked from it.
 
+The tables (`workloads.ogbg.stored` gives the same of what TensorFlow Datasets has stored):
+
 <top>/raw/<table>.csv.gz           one line for each molecule, atom or bond; no heads
 <top>/split/scaffold/<split>.csv.gz   numbers of molecules, counted from 0
 """
@@ -10,11 +12,11 @@ import gzip
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +40,32 @@ Rows = tuple[int, NDArray[np.float32]]
 """The number of the first line (from 1), and the values, [rows, columns]; NaN where missing."""
 
 
+class Tables(Protocol):
+    """Raw molecules, as OGB's tables."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Give a text that changes when the raw files do."""
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Give the bytes that are read for every table."""
+
+    def name_of(self, table: str) -> str:
+        """Name a table in messages."""
+
+    def rows(
+        self, table: str, n_columns: int, report_position: Callable[[int], None]
+    ) -> Iterator[Rows]:
+        """Give a table's rows, piece by piece; raises DataError that names file and line.
+
+        Told on the way: how many bytes were read.
+        """
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Raw:
-    """Where the tables are."""
+    """Where the tables are as files."""
 
     path: Path
     """The archive, or the folder that holds raw/ and split/."""
@@ -65,7 +90,7 @@ class Raw:
         )
 
     @contextmanager
-    def open(self, table: str) -> Iterator[IO[bytes]]:
+    def _open(self, table: str) -> Iterator[IO[bytes]]:
         """Open a table, packed."""
         with ExitStack() as stack:
             if self.path.is_file():
@@ -73,6 +98,36 @@ class Raw:
                 yield stack.enter_context(archive.open(self.prefix + table))
             else:
                 yield stack.enter_context((self.path / table).open("rb"))
+
+    def rows(
+        self, table: str, n_columns: int, report_position: Callable[[int], None]
+    ) -> Iterator[Rows]:
+        """Give a table's rows, piece by piece; raises DataError that names file and line.
+
+        Told on the way: how many bytes of the packed file were read.
+        """
+        name, line = self.name_of(table), 1
+        with self._open(table) as packed, gzip.GzipFile(fileobj=packed) as plain:
+            rest = b""
+            while True:
+                try:
+                    chunk = plain.read(CHUNK_BYTES)
+                except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError) as error:
+                    raise DataError(
+                        f"{name} is damaged behind line {line - 1:,} ({error}); download it again"
+                    ) from error
+                report_position(packed.tell())
+                text = rest + chunk
+                end = text.rfind(b"\n") + 1 if chunk else len(text)
+                text, rest = text[:end], text[end:]
+                if text:
+                    values = _parse(
+                        text if text.endswith(b"\n") else text + b"\n", n_columns, name, line
+                    )
+                    yield line, values
+                    line += len(values)
+                if not chunk:
+                    return
 
 
 def find_raw(raw_dir: Path) -> Raw | None:
@@ -103,42 +158,11 @@ def _in_archive(path: Path) -> Raw:
     return Raw(path=path, prefix=prefix, sizes={t: members[prefix + t] for t in TABLES})
 
 
-def read_table(
-    raw: Raw, table: str, n_columns: int, report_position: Callable[[int], None]
-) -> Iterator[Rows]:
-    """Give a table's rows, piece by piece; raises DataError that names file and line.
-
-    Told on the way: how many bytes of the packed file were read.
-    """
-    name, line = raw.name_of(table), 1
-    with raw.open(table) as packed, gzip.GzipFile(fileobj=packed) as plain:
-        rest = b""
-        while True:
-            try:
-                chunk = plain.read(CHUNK_BYTES)
-            except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError) as error:
-                raise DataError(
-                    f"{name} is damaged behind line {line - 1:,} ({error}); download it again"
-                ) from error
-            report_position(packed.tell())
-            text = rest + chunk
-            end = text.rfind(b"\n") + 1 if chunk else len(text)
-            text, rest = text[:end], text[end:]
-            if text:
-                values = _parse(
-                    text if text.endswith(b"\n") else text + b"\n", n_columns, name, line
-                )
-                yield line, values
-                line += len(values)
-            if not chunk:
-                return
-
-
-def read_column(raw: Raw, table: str) -> NDArray[np.int64]:
+def read_column(tables: Tables, table: str) -> NDArray[np.int64]:
     """Give a table of one column of whole numbers of 0 or more; raises DataError."""
     parts = [np.empty(0, np.int64)]
-    for line, values in read_table(raw, table, 1, lambda _position: None):
-        parts.append(whole_numbers(values, 1 << 24, raw.name_of(table), line)[:, 0])
+    for line, values in tables.rows(table, 1, lambda _position: None):
+        parts.append(whole_numbers(values, 1 << 24, tables.name_of(table), line)[:, 0])
     return np.concatenate(parts)
 
 
@@ -192,15 +216,15 @@ def _bad_line(text: bytes, n_columns: int, name: str, first_line: int) -> DataEr
     return DataError(f"{name} cannot be read from line {first_line:,} on")
 
 
-def check_splits(raw: Raw, n_molecules: int) -> dict[str, NDArray[np.int64]]:
+def check_splits(tables: Tables, n_molecules: int) -> dict[str, NDArray[np.int64]]:
     """Give the molecules of every split, in order; raises DataError.
 
     A number must be of a molecule, and in no other place of any split.
     """
-    splits = {split: read_column(raw, SPLIT_TABLES[split]) for split in SPLITS}
+    splits = {split: read_column(tables, SPLIT_TABLES[split]) for split in SPLITS}
     seen_N = np.zeros(n_molecules, np.bool_)
     for split, indices in splits.items():
-        name = raw.name_of(SPLIT_TABLES[split])
+        name = tables.name_of(SPLIT_TABLES[split])
         for what, is_wrong in (
             (
                 f"there are {n_molecules:,} molecules, and none has this number",
