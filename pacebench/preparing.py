@@ -56,6 +56,8 @@ class Published:
     algorithm: str
     """As hashlib names it: "md5" or "sha256"."""
     digest: str
+    url: str = ""
+    """Where it may be downloaded without an account."""
 
 
 def is_sum_due(archive: Path, published: Published | None, notes: Path) -> bool:

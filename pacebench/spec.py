@@ -167,6 +167,9 @@ class DataTools:
     """needed_bytes(raw_dir: Path, data_dir: Path) -> int: what `prepare` will still write."""
     raw_files: tuple[str, ...] = ()
     """The names of the raw download, for help and messages."""
+    downloads: str = ""
+    """A mapping of file names to `pacebench.preparing.Published` with their addresses: the raw
+    download, where it is free for all."""
     mini: str = ""
     """mini(data_dir: Path, report: Report) -> None: writes generated data of a MINI workload."""
 

@@ -78,7 +78,7 @@ def open_stored(place: Path) -> dict[str, tuple[StoredShard, ...]]:
             for name, split in info.splits.items()
         }
     except Exception as error:  # a damaged description fails in many ways
-        raise _damaged(place, f"{type(error).__name__}: {error}") from error
+        raise _damaged(place, _first_line(error)) from error
     if file_format not in _READABLE:
         raise DataError(f"{place} is stored as {file_format}; {' and '.join(_READABLE)} are read")
     for shard in (shard for shards in splits.values() for shard in shards):
@@ -97,7 +97,7 @@ def _array_records(path: Path) -> Iterator[bytes]:
             yield from reader.read(start, min(start + _N_AT_ONCE, n_records))
         reader.close()
     except (RuntimeError, ValueError, IndexError) as error:
-        raise _damaged(path, str(error)) from error
+        raise _damaged(path, _first_line(error)) from error
 
 
 def _tf_records(path: Path) -> Iterator[bytes]:
@@ -111,7 +111,9 @@ def _tf_records(path: Path) -> Iterator[bytes]:
             file.read(_FOOT_BYTES)
 
 
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
 def _damaged(path: Path, what: str) -> DataError:
-    return DataError(
-        f"{path} is damaged or cut off ({what.splitlines()[0]}); build the data set again"
-    )
+    return DataError(f"{path} is damaged or cut off ({what}); build the data set again")

@@ -3,6 +3,9 @@
   pacebench data prepare imagenet_resnet --raw downloads --data-dir data
                                      from the raw download to what training reads; goes on where
                                      it was interrupted, keeps what is there and whole
+  pacebench data prepare ogbg --download --raw downloads --data-dir data
+                                     the same, once what the folder lacks has been downloaded (ogbg,
+                                     wmt and librispeech, which are free and ask for no account)
   pacebench data verify imagenet_resnet --data-dir data
                                      compares what is there with the published sizes
   pacebench data mini imagenet_resnet_mini --data-dir data
@@ -10,8 +13,8 @@
   pacebench data mini mini --data-dir data
                                      the same for all workloads of the suite mini
 
-Nothing is downloaded: the raw files have owners and terms of their own; each workload's README says
-where they are.
+Without --download nothing is downloaded: the raw files have owners and terms of their own; each
+workload's README says where they are.
 """
 
 from __future__ import annotations
@@ -41,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("workload", metavar="WORKLOAD", help="mini: a workload, or the suite mini")
     parser.add_argument("--data-dir", type=Path, required=True, help="folder that holds the data")
     parser.add_argument("--raw", type=Path, metavar="DIR", help="prepare: folder of the download")
+    parser.add_argument(
+        "--download",
+        action="store_true",
+        help="prepare: download into --raw what is not there (ogbg, wmt, librispeech)",
+    )
     parser.add_argument("--json", action="store_true", help="print strict JSON instead of lines")
 
 
@@ -55,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
         return max(_verify(w, data_dir, is_json=args.json) for w in workloads_in_suite(MINI_SUITE))
     workload = find_workload(args.workload)
     if args.action == "prepare":
+        if args.download:
+            _download(workload, args.raw)
         _prepare(workload, args.raw, data_dir)
     elif args.action == "mini":
         _write_mini(workload, data_dir)
@@ -76,19 +86,39 @@ def _prepare(workload: Workload, raw: Path | None, data_dir: Path) -> None:
             f"{workload.name} is prepared from {', '.join(tools.raw_files)}; give their folder "
             f"with --raw DIR{wrong}"
         )
-    needed = resolve(tools.needed_bytes)(raw.resolve(), data_dir)
-    data_dir.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(data_dir).free
+    _check_room(workload, resolve(tools.needed_bytes)(raw.resolve(), data_dir), data_dir)
+    with _progress() as report:
+        resolve(tools.prepare)(raw.resolve(), data_dir, report)
+
+
+def _download(workload: Workload, raw: Path | None) -> None:
+    """Download what the folder lacks."""
+    from pacebench.downloads import download, missing_archives
+    from pacebench.plugins import resolve
+
+    address = workload.data_tools.downloads
+    if not address:
+        raise DataError(
+            f"{workload.name} cannot be downloaded for you; its README says where its files are"
+        )
+    if raw is None:
+        raise DataError("--download needs a folder for the files: --raw DIR")
+    missing = missing_archives(resolve(address), raw)
+    if missing:
+        _check_room(workload, sum(archive.n_bytes for archive in missing.values()), raw.resolve())
+        download(missing, raw.resolve())
+
+
+def _check_room(workload: Workload, needed: int, folder: Path) -> None:
+    """Say what will be written; raises DataError if the disk is too small for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
     print(
-        f"{workload.name}: {bytes_text(needed)} to write to {data_dir}, {bytes_text(free)} free",
+        f"{workload.name}: {bytes_text(needed)} to write to {folder}, {bytes_text(free)} free",
         file=sys.stderr,
     )
     if needed > free:
-        raise DataError(
-            f"{data_dir} has {bytes_text(free)} free and {bytes_text(needed)} is needed"
-        )
-    with _progress() as report:
-        resolve(tools.prepare)(raw.resolve(), data_dir, report)
+        raise DataError(f"{folder} has {bytes_text(free)} free and {bytes_text(needed)} is needed")
 
 
 def _write_mini(workload: Workload, data_dir: Path) -> None:

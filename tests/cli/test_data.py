@@ -11,8 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from pacebench import plugins
+from pacebench import downloads, plugins
 from pacebench.errors import DataError
+from pacebench.preparing import Published
 from pacebench.spec import DataRequest, DataTools, Report
 from tests.cli.conftest import Call
 
@@ -109,6 +110,58 @@ def test_a_missing_raw_folder_names_the_files_that_belong_in_it(
     assert said.code == 2 and said.err.count("\n") == 1
     assert "toy is prepared from toy.bin, labels.bin; give their folder with --raw DIR" in said.err
     assert not Path("data").exists()
+
+
+TOY_FILE = Published(n_bytes=3 << 30, algorithm="sha256", digest="", url="http://toy/toy.bin")
+TOY_FILES = {"toy.bin": TOY_FILE}
+
+
+@pytest.mark.usefixtures("_toy")
+def test_what_is_missing_is_downloaded_before_it_is_prepared(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy = plugins.find_workload("toy")
+    tools = replace(toy.data_tools, downloads=f"{__name__}:TOY_FILES")
+    monkeypatch.setattr(plugins, "find_workload", lambda name: replace(toy, data_tools=tools))
+    asked = []
+
+    def download(archives: Mapping[str, Published], folder: Path) -> None:
+        asked.append(archives)
+        (folder / "toy.bin").write_bytes(b"abc")
+
+    monkeypatch.setattr(downloads, "download", download)
+    raw = tmp_path / "raw"
+    words = ("data", "prepare", "toy", "--data-dir", "data", "--raw", raw, "--download")
+    said = call(*words)
+    assert (said.code, asked) == (0, [TOY_FILES])
+    assert said.err.startswith(f"toy: 3.0 GiB to write to {raw}, ")
+    assert (call(*words).code, len(asked)) == (0, 1)
+    (raw / "toy.bin").unlink()
+    usage = SimpleNamespace(free=2)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    said = call(*words)
+    assert said.code == 2 and "free and 3.0 GiB is needed" in said.err
+    assert len(asked) == 1
+
+
+@pytest.mark.usefixtures("_toy")
+def test_not_every_workload_can_be_downloaded(call: Call, tmp_path: Path) -> None:
+    said = call("data", "prepare", "toy", "--data-dir", "data", "--raw", tmp_path, "--download")
+    assert said.code == 2 and "toy cannot be downloaded for you; its README" in said.err
+
+
+def test_a_download_needs_a_folder(call: Call) -> None:
+    said = call("data", "prepare", "ogbg", "--data-dir", "data", "--download")
+    assert said.code == 2 and "--download needs a folder for the files: --raw DIR" in said.err
+
+
+@pytest.mark.parametrize("name", ["ogbg", "wmt", "wmt_post_ln", "librispeech_deepspeech"])
+def test_what_can_be_downloaded_is_the_raw_download(name: str) -> None:
+    tools = plugins.find_workload(name).data_tools
+    archives = plugins.resolve(tools.downloads)
+    assert set(archives) == set(tools.raw_files)
+    assert all(archive.url.endswith(f"/{file}") for file, archive in archives.items())
+    assert all(archive.algorithm == "sha256" for archive in archives.values())
 
 
 @pytest.mark.usefixtures("_toy")

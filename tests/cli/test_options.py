@@ -35,7 +35,7 @@ OPTIONS = {
     "report": [*SELECTION, "--out", "--reference", "--figures", "--serve"],
     "new": ["name", "--framework", "--level", "--out"],
     "check": ["plugin", "--workload", "--data-dir", "--device", "--wall-limit", "--json"],
-    "data": ["action", "workload", "--data-dir", "--raw", "--json"],
+    "data": ["action", "workload", "--data-dir", "--raw", "--download", "--json"],
     "doctor": ["--data-dir", "--json"],
     "calibrate-machine": ["--workload", "--steps", "--jobs", "--device", "--data-dir", "--json"],
     "export": ["runs", "--out", "--json"],

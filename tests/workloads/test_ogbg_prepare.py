@@ -80,9 +80,9 @@ def test_the_published_archive_is_compared_with_its_sum(
 ) -> None:
     write_archive(tmp_path / "pcba.zip", random_tables(n_labels=128))
     n_bytes = (tmp_path / "pcba.zip").stat().st_size
-    published = dataclasses.replace(molecules.PUBLISHED, n_bytes=n_bytes)
-    monkeypatch.setattr(preparing, "PUBLISHED", published)
-    with pytest.raises(DataError, match=f"not the published {molecules.PUBLISHED.digest}"):
+    published = dataclasses.replace(molecules.ARCHIVES["pcba.zip"], n_bytes=n_bytes)
+    monkeypatch.setattr(preparing, "ARCHIVES", {"pcba.zip": published})
+    with pytest.raises(DataError, match=f"not the published {published.digest}"):
         prepare_pcba(tmp_path, tmp_path / "data", say_nothing)
 
 

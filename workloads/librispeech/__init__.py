@@ -21,6 +21,7 @@ _PREPARATION = DataTools(
     prepare="workloads.librispeech.prepare:prepare",
     needed_bytes="workloads.librispeech.prepare:needed_bytes",
     raw_files=tuple(archive_name(subset) for subset in LIBRISPEECH.all_subsets),
+    downloads="workloads.librispeech.checksums:PUBLISHED",
 )
 _GENERATION = DataTools(mini="workloads.librispeech.mini:write_mini")
 

@@ -6,7 +6,12 @@ from pacebench.preparing import Published
 
 # As TensorFlow Datasets 4.9.10 lists them (datasets/librispeech).
 PUBLISHED = {
-    name: Published(n_bytes=n_bytes, algorithm="sha256", digest=digest)
+    name: Published(
+        n_bytes=n_bytes,
+        algorithm="sha256",
+        digest=digest,
+        url=f"http://www.openslr.org/resources/12/{name}",
+    )
     for name, n_bytes, digest in (
         (
             "train-clean-100.tar.gz",

@@ -71,6 +71,7 @@ def _full() -> tuple[Workload, ...]:
                 prepare="workloads.ogbg.prepare:prepare_pcba",
                 needed_bytes="workloads.ogbg.prepare:needed_bytes_pcba",
                 raw_files=RAW_FILES,
+                downloads="workloads.ogbg.molecules:ARCHIVES",
             ),
         )
         for name, text, config, suites in variants

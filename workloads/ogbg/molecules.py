@@ -14,13 +14,17 @@ from pacebench.preparing import Published
 SPLITS = ("train", "validation", "test")
 
 ARCHIVE = "pcba.zip"
-ARCHIVE_URL = "https://snap.stanford.edu/ogb/data/graphproppred/csv_mol_download/pcba.zip"
 # As TensorFlow Datasets 4.9 has it.
-PUBLISHED = Published(
-    n_bytes=39_533_472,
-    algorithm="sha256",
-    digest="0bb12da2f3ec8b0bb80564114a6174fad2df6a3a0d3c19470b3a27813a7d4e53",
-)
+ARCHIVES = {
+    ARCHIVE: Published(
+        n_bytes=39_533_472,
+        algorithm="sha256",
+        digest="0bb12da2f3ec8b0bb80564114a6174fad2df6a3a0d3c19470b3a27813a7d4e53",
+        url="https://snap.stanford.edu/ogb/data/graphproppred/csv_mol_download/pcba.zip",
+    )
+}
+STORED = "ogbg_molpcba/0.1.3"
+"""The same as a data set of TensorFlow Datasets."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

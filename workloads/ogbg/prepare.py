@@ -26,13 +26,13 @@ from workloads.ogbg import raw as tables
 from workloads.ogbg.files import ARRAYS, FORMAT, MISSING, read_manifest
 from workloads.ogbg.molecules import (
     ARCHIVE,
+    ARCHIVES,
     PCBA,
-    PUBLISHED,
     SPLITS,
+    STORED,
     MoleculeSet,
 )
 from workloads.ogbg.raw import Raw, Tables, find_raw, read_column, whole_numbers
-from workloads.ogbg.stored import NAME as STORED_NAME
 from workloads.ogbg.stored import find_stored_molecules
 
 STATE_FOLDER = ".prepare"
@@ -233,9 +233,10 @@ def _check_sum(raw: Tables, state: Path, report: Report) -> None:
     """Compare the archive with its published sum, once; raises DataError."""
     if not (isinstance(raw, Raw) and raw.path.name == ARCHIVE and raw.path.is_file()):
         return
-    if is_sum_due(raw.path, PUBLISHED, state):
-        tell = Progress(report=report, total_bytes=PUBLISHED.n_bytes).tell
-        check_sum(raw.path, PUBLISHED, state, partial(tell, f"checking {ARCHIVE}"))
+    published = ARCHIVES[ARCHIVE]
+    if is_sum_due(raw.path, published, state):
+        tell = Progress(report=report, total_bytes=published.n_bytes).tell
+        check_sum(raw.path, published, state, partial(tell, f"checking {ARCHIVE}"))
 
 
 def _is_whole(folder: Path, raw: Tables | None, report: Report | None = None) -> bool:
@@ -276,5 +277,5 @@ def _begin(state: Path, fingerprint: str) -> None:
 def _nothing(molecules: MoleculeSet, raw_dir: Path) -> Tables:
     raise DataError(
         f"{molecules.name}: {raw_dir} holds neither {ARCHIVE} nor the folders raw and split "
-        f"unpacked from it, nor what TensorFlow Datasets stores as {STORED_NAME}; {molecules.help}"
+        f"unpacked from it, nor what TensorFlow Datasets stores as {STORED}; {molecules.help}"
     )

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from pacebench.tfds_records import StoredShard, find_stored, open_stored
 from workloads.ogbg import raw
-from workloads.ogbg.molecules import SPLITS
+from workloads.ogbg.molecules import SPLITS, STORED
 
-NAME = "ogbg_molpcba/0.1.3"
 FEATURES = {
     raw.N_NODES: "num_nodes",
     raw.N_EDGES: "num_edges",
@@ -89,5 +88,5 @@ class StoredMolecules:
 
 def find_stored_molecules(folder: Path) -> StoredMolecules | None:
     """Find the molecules below TensorFlow Datasets' `data_dir`; raises DataError."""
-    place = find_stored(folder, NAME)
+    place = find_stored(folder, STORED)
     return None if place is None else StoredMolecules(place=place, splits=open_stored(place))

@@ -90,6 +90,7 @@ def _full() -> tuple[Workload, ...]:
                 prepare="workloads.wmt.prepare:prepare_wmt17",
                 needed_bytes="workloads.wmt.prepare:needed_bytes_wmt17",
                 raw_files=tuple(ARCHIVES),
+                downloads="workloads.wmt.corpus:ARCHIVES",
             ),
         )
         for name, text, config, suites in variants

@@ -14,11 +14,8 @@ from pacebench.preparing import Published
 LANGUAGES = ("de", "en")
 """Of the inputs and of the targets."""
 SPLITS = ("train", "validation", "test")
-STORED = {
-    "train": "wmt17_translate/de-en/1.0.0",
-    "validation": "wmt14_translate/de-en/1.0.0",
-    "test": "wmt14_translate/de-en/1.0.0",
-}
+WMT17_STORED, WMT14_STORED = "wmt17_translate/de-en/1.0.0", "wmt14_translate/de-en/1.0.0"
+STORED = {"train": WMT17_STORED, "validation": WMT14_STORED, "test": WMT14_STORED}
 """The data sets of TensorFlow Datasets that hold the splits, each under its own name."""
 
 
@@ -55,32 +52,39 @@ class Corpus:
     """What to do if it is not there."""
 
 
-# Bytes and SHA-256 of the archives: TensorFlow Datasets, url_checksums/wmt17_translate.txt.
+# Addresses, bytes and SHA-256: TensorFlow Datasets 4.9, url_checksums/wmt17_translate.txt.
 ARCHIVES = {
-    name: Published(n_bytes=n_bytes, algorithm="sha256", digest=digest)
-    for name, n_bytes, digest in (
+    name: Published(
+        n_bytes=n_bytes, algorithm="sha256", digest=digest, url=f"http://{folder}/{name}"
+    )
+    for name, folder, n_bytes, digest in (
         (
             "training-parallel-europarl-v7.tgz",
+            "www.statmt.org/wmt13",
             657_632_379,
             "0224c7c710c8a063dfd893b0cc0830202d61f4c75c17eb8e31836103d27d96e7",
         ),
         (
             "training-parallel-commoncrawl.tgz",
+            "www.statmt.org/wmt13",
             918_311_367,
             "c7a74e2ea01ac6c920123108627e35278d4ccb5701e15428ffa34de86fa3a9e5",
         ),
         (
             "training-parallel-nc-v12.tgz",
+            "data.statmt.org/wmt17/translation-task",
             168_591_139,
             "2b45f30ef1d550d302fd17dd3a5cbe19134ccc4c2cf50c2dae534aee600101a2",
         ),
         (
             "rapid2016.tgz",
+            "data.statmt.org/wmt18/translation-task",
             161_050_516,
             "41557dd5d8f0ed3a6d98bce3b798b1a9d3b68361eb99d902329ddbb943a6b55a",
         ),
         (
             "dev.tgz",
+            "data.statmt.org/wmt19/translation-task",
             38_654_961,
             "7a7deccf82ebb05ba508dba5eb21356492224e8f630ec4f992132b029b4b25e7",
         ),

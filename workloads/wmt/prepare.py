@@ -14,7 +14,7 @@ from pacebench.errors import DataError
 from pacebench.manifests import MANIFEST, crc_of
 from pacebench.preparing import Progress, check_sum, disk_errors, is_sum_due, locked
 from pacebench.spec import Report
-from workloads.wmt.corpus import ARCHIVES, STORED, WMT17, Corpus
+from workloads.wmt.corpus import ARCHIVES, WMT14_STORED, WMT17, WMT17_STORED, Corpus
 from workloads.wmt.files import FORMAT, read_manifest, settings_of
 from workloads.wmt.raw import Raw, find_raw
 from workloads.wmt.texts import texts_of
@@ -139,5 +139,5 @@ def _nothing(corpus: Corpus, raw_dir: Path) -> str:
     return (
         f"{corpus.name}: {raw_dir} holds none of {', '.join(RAW_FILES)}, nor files unpacked from "
         "them, nor train*.de and train*.en with val*.de … and test*.de …, nor what TensorFlow "
-        f"Datasets stores as {' and '.join(dict.fromkeys(STORED.values()))}; {corpus.help}"
+        f"Datasets stores as {WMT17_STORED} and {WMT14_STORED}; {corpus.help}"
     )
