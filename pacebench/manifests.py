@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pacebench.errors import DataError
-from pacebench.spec import DataRequest
+from pacebench.spec import DataRequest, Report
 
 MANIFEST = "manifest.json"
 CHUNK_BYTES = 1 << 20
@@ -45,6 +45,25 @@ def read_manifest(folder: Path, version: int, entries: Set[str]) -> dict[str, An
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}); delete it and prepare again") from error
     return manifest
+
+
+def first_damaged(folder: Path, manifest: dict[str, Any], report: Report | None) -> Path | None:
+    """Give the first file that is missing or has another size; None if all are whole.
+
+    With `report`, which is told of every file, the sums are compared too.
+    """
+    total = sum(n_bytes for n_bytes, _ in manifest["files"].values())
+    done = 0
+    for name, (n_bytes, crc) in manifest["files"].items():
+        path: Path = folder / name
+        if not path.is_file() or path.stat().st_size != n_bytes:
+            return path
+        if report is not None:
+            report(f"checking {name}", done, total)
+            if crc_of(path) != crc:
+                return path
+        done += n_bytes
+    return None
 
 
 def folder_of(request: DataRequest, name: str, folder: str, help_text: str) -> Path:

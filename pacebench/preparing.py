@@ -60,6 +60,19 @@ class Published:
     """Where it may be downloaded without an account."""
 
 
+def begin(state: Path, identity: str) -> None:
+    """Start in a locked folder, or go on where an earlier run of the same identity was interrupted.
+
+    What another identity (raw data, settings, format) left there is deleted.
+    """
+    note = state / "identity"
+    if not note.is_file() or note.read_text(encoding="utf-8") != identity:
+        for path in state.iterdir():
+            if path.name != "lock":
+                path.unlink()
+        note.write_text(identity, encoding="utf-8")
+
+
 def is_sum_due(archive: Path, published: Published | None, notes: Path) -> bool:
     """Say whether an archive has a published sum that was not compared yet.
 

@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 
 from pacebench.errors import DataError
-from pacebench.manifests import MANIFEST, crc_of
+from pacebench.manifests import MANIFEST, first_damaged
 from pacebench.preparing import disk_errors, locked
 from pacebench.spec import Report
 from workloads.lm.blocks import tokenize_all
@@ -135,19 +135,10 @@ def _is_whole(
         return False
     if manifest is None or (raw and manifest["raw"] != _identity(corpus, raw, raw_dir)):
         return False
-    total = sum(n_bytes for n_bytes, _ in manifest["files"].values())
-    done = 0
-    for name, (n_bytes, crc) in manifest["files"].items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != n_bytes:
-            return False
-        if report is not None:
-            report(f"checking {name}", done, total)
-            if crc_of(path) != crc:
-                path.unlink()
-                return False
-        done += n_bytes
-    return True
+    damaged = first_damaged(folder, manifest, report)
+    if damaged is not None and report is not None:
+        damaged.unlink(missing_ok=True)  # it must not be gone on with
+    return damaged is None
 
 
 def _identity(corpus: Corpus, raw: list[Path], raw_dir: Path) -> str:

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pacebench.errors import DataError
-from pacebench.manifests import MANIFEST, crc_of
-from pacebench.preparing import Progress, check_sum, disk_errors, is_sum_due, locked
+from pacebench.manifests import MANIFEST, crc_of, first_damaged
+from pacebench.preparing import Progress, begin, check_sum, disk_errors, is_sum_due, locked
 from pacebench.spec import Report
 from workloads.ogbg import raw as tables
 from workloads.ogbg.files import ARRAYS, FORMAT, MISSING, read_manifest
@@ -77,7 +77,7 @@ def prepare(molecules: MoleculeSet, raw_dir: Path, data_dir: Path, report: Repor
             return
         raw = raw or _nothing(molecules, raw_dir)
         with locked(state):
-            _begin(state, raw.fingerprint)
+            begin(state, f"{FORMAT} {raw.fingerprint}")
             _check_sum(raw, state, report)
             _Writer(molecules, raw, folder, report).write()
         shutil.rmtree(state)
@@ -250,28 +250,7 @@ def _is_whole(folder: Path, raw: Tables | None, report: Report | None = None) ->
         return False
     if manifest is None or (raw is not None and manifest["raw"] != raw.fingerprint):
         return False
-    total = sum(n_bytes for n_bytes, _ in manifest["files"].values())
-    done = 0
-    for name, (n_bytes, crc) in manifest["files"].items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != n_bytes:
-            return False
-        if report is not None:
-            report(f"checking {name}", done, total)
-            if crc_of(path) != crc:
-                return False
-        done += n_bytes
-    return True
-
-
-def _begin(state: Path, fingerprint: str) -> None:
-    """Start, or go on where an earlier run of the same raw data was interrupted."""
-    note, identity = state / "identity", f"{FORMAT} {fingerprint}"
-    if not note.is_file() or note.read_text(encoding="utf-8") != identity:
-        for path in state.iterdir():
-            if path.name != "lock":
-                path.unlink()
-        note.write_text(identity, encoding="utf-8")
+    return first_damaged(folder, manifest, report) is None
 
 
 def _nothing(molecules: MoleculeSet, raw_dir: Path) -> Tables:

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from pacebench.errors import DataError
-from pacebench.manifests import MANIFEST, crc_of
-from pacebench.preparing import Progress, check_sum, disk_errors, is_sum_due, locked
+from pacebench.manifests import MANIFEST, first_damaged
+from pacebench.preparing import Progress, begin, check_sum, disk_errors, is_sum_due, locked
 from pacebench.spec import Report
 from workloads.wmt.corpus import ARCHIVES, WMT14_STORED, WMT17, WMT17_STORED, Corpus
 from workloads.wmt.files import FORMAT, read_manifest, settings_of
@@ -69,7 +69,7 @@ def prepare(corpus: Corpus, raw_dir: Path, data_dir: Path, report: Report) -> No
 
 def _prepare(corpus: Corpus, raw: Raw, folder: Path, report: Report) -> None:
     state = folder / STATE_FOLDER
-    _begin(state, _identity(corpus, raw))
+    begin(state, _identity(corpus, raw))
     due = [path for path in raw.paths if is_sum_due(path, ARCHIVES.get(path.name), state)]
     progress = Progress(
         report=report,
@@ -107,32 +107,11 @@ def _is_whole(corpus: Corpus, folder: Path, raw: Raw | None, report: Report | No
         return False
     if raw is not None and manifest["raw"] != _identity(corpus, raw):
         return False
-    total = sum(n_bytes for n_bytes, _ in manifest["files"].values())
-    done = 0
-    for name, (n_bytes, crc) in manifest["files"].items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != n_bytes:
-            return False
-        if report is not None:
-            report(f"checking {name}", done, total)
-            if crc_of(path) != crc:
-                return False
-        done += n_bytes
-    return True
+    return first_damaged(folder, manifest, report) is None
 
 
 def _identity(corpus: Corpus, raw: Raw) -> str:
     return f"{FORMAT} {settings_of(corpus)} {raw.fingerprint}"
-
-
-def _begin(state: Path, identity: str) -> None:
-    """Start, or go on where an earlier run of the same raw data and settings was interrupted."""
-    note = state / "identity"
-    if not note.is_file() or note.read_text(encoding="utf-8") != identity:
-        for path in state.iterdir():
-            if path.name != "lock":
-                path.unlink()
-        note.write_text(identity, encoding="utf-8")
 
 
 def _nothing(corpus: Corpus, raw_dir: Path) -> str:
