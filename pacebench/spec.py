@@ -172,6 +172,8 @@ class DataTools:
     download, where it is free for all."""
     mini: str = ""
     """mini(data_dir: Path, report: Report) -> None: writes generated data of a MINI workload."""
+    mini_version: int = 1
+    """Raised whenever other data is generated."""
 
 
 class Metric(Protocol):

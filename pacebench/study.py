@@ -12,6 +12,7 @@ from typing import Any
 from pacebench.batch_scaling import scaled
 from pacebench.errors import PlanError, SubmissionError
 from pacebench.fairplay.verdict import verdict_json
+from pacebench.generated import check_generated
 from pacebench.loading import SOURCE_FOLDER, check_source_size, copy_source, hash_source
 from pacebench.plan import TrialPlan, TrialRules, plan_from_json
 from pacebench.rows import FAIRPLAY_FILE, PLAN_FILE, SPACE_FILE
@@ -256,6 +257,7 @@ def _batch_size(submission: Submission, workload: Workload) -> int:
 
 
 def _sizes(workload: Workload, data: DataRequest) -> dict[str, int]:
+    check_generated(workload, data.data_dir)
     sizes = workload.find_sizes(data)
     return {name: sizes[name] for name in sorted(sizes)}
 

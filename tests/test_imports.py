@@ -60,6 +60,7 @@ ALLOWED = {
         *CORE,
         "pacebench.batch_scaling",
         "pacebench.fairplay.verdict",
+        "pacebench.generated",
         "pacebench.loading",
         "pacebench.store",
         "pacebench.compat.probe",

@@ -122,17 +122,17 @@ def _check_room(workload: Workload, needed: int, folder: Path) -> None:
 
 
 def _write_mini(workload: Workload, data_dir: Path) -> None:
-    from pacebench.plugins import resolve
+    from pacebench.generated import write_generated
 
-    if not workload.data_tools.mini:
-        raise DataError(f"{workload.name} has no generated data; only workloads of suite mini have")
     with _progress() as report:
-        resolve(workload.data_tools.mini)(data_dir, report)
+        write_generated(workload, data_dir, report)
 
 
 def _verify(workload: Workload, data_dir: Path, *, is_json: bool) -> int:
+    from pacebench.generated import check_generated
     from pacebench.spec import DataRequest
 
+    check_generated(workload, data_dir)
     found = workload.find_sizes(DataRequest(data_dir=data_dir, allow_partial=True))
     is_whole = found == dict(workload.sizes)
     if is_json:

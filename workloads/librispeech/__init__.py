@@ -23,7 +23,7 @@ _PREPARATION = DataTools(
     raw_files=tuple(archive_name(subset) for subset in LIBRISPEECH.all_subsets),
     downloads="workloads.librispeech.checksums:PUBLISHED",
 )
-_GENERATION = DataTools(mini="workloads.librispeech.mini:write_mini")
+_GENERATION = DataTools(mini="workloads.librispeech.mini:write_mini", mini_version=2)
 
 
 def open_sources(speech: SpeechSet, request: DataRequest) -> dict[str, Source]:
