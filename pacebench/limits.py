@@ -15,6 +15,7 @@ class Action(Enum):
     """What the loop does after a step."""
 
     CONTINUE = "continue"
+    SAVE = "save"
     EVALUATE = "evaluate"
     STOP = "stop"
     INTERRUPT = "interrupt"

@@ -104,6 +104,10 @@ class RunStore:
         path.parent.mkdir(exist_ok=True)
         self._guard(lambda: checkpoint.save_tree(path, tree))
 
+    def has_checkpoint(self) -> bool:
+        """Say whether there is a checkpoint."""
+        return (self.folder / CHECKPOINT_FILE).exists()
+
     def load_checkpoint(self) -> Any:
         """Give the newest checkpoint's tree, or None if there is none."""
         path = self.folder / CHECKPOINT_FILE

@@ -27,7 +27,9 @@ LOG_FILE = "log.txt"
 POLL_SECONDS = 0.01
 HEARTBEAT_SECONDS = 5.0
 GRACE_SECONDS = 30.0
-"""How long ranks may take to stop when asked, and to leave after the trial's end."""
+"""How long ranks may take to leave after the trial's end."""
+STOP_SECONDS = 600.0
+"""How long they may take when asked to stop: to finish a step and write a large checkpoint."""
 
 
 class Supervisor:
@@ -38,7 +40,7 @@ class Supervisor:
         self.plan = plan
         self.store = RunStore(folder)
         self.resources = resources
-        self.is_stop_asked = False
+        self.n_stops_asked = 0
 
     def run(self) -> dict[str, Any] | None:
         """Run the trial; gives end.json, or None if it was interrupted and can be resumed.
@@ -65,7 +67,7 @@ class Supervisor:
         return self._conclude(codes)
 
     def _ask_to_stop(self, *_: object) -> None:
-        self.is_stop_asked = True
+        self.n_stops_asked += 1
 
     def _start_ranks(
         self, scratch: Path, launched_at: float, log: int
@@ -104,7 +106,10 @@ class Supervisor:
     def _watch(
         self, ranks: Sequence[subprocess.Popen[bytes]], launched_at: float
     ) -> list[int | None]:
-        """Wait for the ranks, within the wall limit; gives their exit codes."""
+        """Wait for the ranks, within the wall limit; gives their exit codes.
+
+        Asked to stop, they may write a checkpoint first; asked twice, they are killed.
+        """
         deadline = launched_at + self.plan.wall_limit_seconds
         next_heartbeat = 0.0
         is_asked = False
@@ -113,11 +118,13 @@ class Supervisor:
             if now >= next_heartbeat:
                 self.store.heartbeat()
                 next_heartbeat = now + HEARTBEAT_SECONDS
-            if self.is_stop_asked and not is_asked:
+            if self.n_stops_asked and not is_asked:
                 is_asked = True
-                deadline = min(deadline, now + GRACE_SECONDS)
+                deadline = now + STOP_SECONDS
                 for rank in ranks:
                     rank.terminate()
+            if self.n_stops_asked > 1:
+                break
             if any((rank.poll() or 0) < 0 for rank in ranks):
                 break  # killed by a signal: the others cannot go on, and would only say so
             if any(rank.poll() is not None for rank in ranks):
@@ -142,7 +149,7 @@ class Supervisor:
             return end
         if EXIT_NOT_A_RESULT in codes:
             raise StoreError(_last_line(self.folder / LOG_FILE))
-        if self.is_stop_asked or EXIT_INTERRUPTED in codes:
+        if self.n_stops_asked or EXIT_INTERRUPTED in codes:
             return None
         signals = [-code for code in codes if code is not None and code < 0]
         if signals:

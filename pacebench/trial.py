@@ -63,6 +63,10 @@ def run_trial(trial: Trial, progress: Progress) -> Reason | None:
         action = _next_action(trial, limits, progress)
         if action is Action.CONTINUE:
             continue
+        if action is Action.SAVE:
+            save(trial, progress)
+            clock.switch(Section.SUBMISSION)
+            continue
         if action is Action.EVALUATE:
             backend.prepare_eval()
         clock.switch(Section.EVALUATION)
@@ -79,7 +83,7 @@ def run_trial(trial: Trial, progress: Progress) -> Reason | None:
         )
         if progress.reason:
             break
-        if sum(clock.sections().values()) >= _next_save(trial.plan, progress):
+        if _from_rank_0(trial, lambda: _is_save_due(trial, progress)):
             save(trial, progress)
         clock.switch(Section.SUBMISSION)
     save(trial, progress)
@@ -87,24 +91,35 @@ def run_trial(trial: Trial, progress: Progress) -> Reason | None:
 
 
 def _next_action(trial: Trial, limits: Limits, progress: Progress) -> Action:
-    """Decide what follows a step; rank 0 decides for all."""
+    """Decide what follows a step."""
+    return Action(_from_rank_0(trial, lambda: _own_action(trial, limits, progress).value))
+
+
+def _from_rank_0(trial: Trial, decide: Callable[[], Any]) -> Any:
+    """Give rank 0's decision to all ranks, whose clocks differ."""
     backend = trial.backend
     if backend.n_ranks == 1:
-        return _own_action(trial, limits, progress)
-    is_first = backend.rank == 0
-    action = _own_action(trial, limits, progress) if is_first else None
-    return Action(backend.agree(action.value if action else None))
+        return decide()
+    return backend.agree(decide() if backend.rank == 0 else None)
 
 
 def _own_action(trial: Trial, limits: Limits, progress: Progress) -> Action:
     if trial.is_interrupted():
         return Action.INTERRUPT
-    return limits.next_action(
+    action = limits.next_action(
         step=progress.step,
         charged=trial.clock.charged(progress.step),
         last_eval=progress.last_eval,
         is_finished=progress.is_finished,
     )
+    if action is Action.CONTINUE and _is_save_due(trial, progress):
+        return Action.SAVE
+    return action
+
+
+def _is_save_due(trial: Trial, progress: Progress) -> bool:
+    spent = sum(trial.clock.sections().values())
+    return spent >= progress.saved_at_seconds + trial.plan.checkpoint_period_seconds
 
 
 def _evaluate(trial: Trial, progress: Progress, charged: float) -> None:
@@ -129,7 +144,10 @@ def remember(backend: Backend, row: EvalRow) -> None:
 
 
 def save(trial: Trial, progress: Progress) -> None:
-    """Write a checkpoint, unless the submission's state cannot be saved."""
+    """Write a checkpoint, unless the submission's state cannot be saved.
+
+    The other ranks wait for rank 0, which writes: a rank that leaves ends the trial.
+    """
     trial.clock.switch(Section.CHECKPOINT)
     try:
         state = trial.backend.save_state()
@@ -142,6 +160,7 @@ def save(trial: Trial, progress: Progress) -> None:
                 {"progress": _progress_tree(trial, progress), "state": state}
             )
     progress.saved_at_seconds = sum(trial.clock.sections().values())
+    _from_rank_0(trial, lambda: None)
     trial.clock.switch(Section.OTHER)
 
 
@@ -165,10 +184,6 @@ def resume(trial: Trial, tree: Any) -> Progress:
         is_finished=saved["is_finished"],
         is_interrupted=saved["is_interrupted"],
     )
-
-
-def _next_save(plan: TrialPlan, progress: Progress) -> float:
-    return progress.saved_at_seconds + plan.checkpoint_period_seconds
 
 
 def _progress_tree(trial: Trial, progress: Progress) -> dict[str, Any]:

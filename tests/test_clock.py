@@ -131,3 +131,57 @@ def test_a_clock_of_steps_writes_no_seconds(tmp_path: Path) -> None:
     # 100 steps stand for 10 s, so an evaluation follows every 10 steps
     assert [row.step for row in trial.store.rows()] == [1, 11, 21, 30]
     assert b"seconds" not in (tmp_path / "rows.jsonl").read_bytes()
+
+
+def test_checkpoints_are_written_between_evaluations_too_and_not_charged(tmp_path: Path) -> None:
+    plan = dataclasses.replace(PLAN, checkpoint_period_seconds=1.0)
+    plan = with_rules(plan, budget_seconds=1e9, eval_period_seconds=1e9, max_steps=100)
+    first = FakeBackend(time=FakeTime())
+    stops = iter([False] * 70 + [True])
+
+    def stop() -> bool:
+        if next(stops):
+            raise RuntimeError("pulled the plug")
+        return False
+
+    trial = dataclasses.replace(fake_trial(plan, first, tmp_path), is_interrupted=stop)
+    with pytest.raises(RuntimeError):
+        run_trial(trial, Progress())
+    assert len(trial.store.rows()) == 1  # after step 1, so all checkpoints came after it
+
+    second = FakeBackend(time=FakeTime())
+    trial = fake_trial(plan, second, tmp_path)
+    progress = resume(trial, trial.store.load_checkpoint())
+    assert 51 <= progress.step <= 70  # a second of steps, or 20, were lost at the most
+    step, seconds = progress.step, trial.clock.seconds(Section.SUBMISSION)
+    assert seconds == pytest.approx(step * STEP_SECONDS, abs=0.2)  # waited for up to step 4 ahead
+    assert run_trial(trial, progress) is Reason.MAX_STEPS
+    assert second.steps_made == 100 - step
+    assert trial.clock.seconds(Section.SUBMISSION) / 100 == pytest.approx(STEP_SECONDS, abs=0.002)
+
+
+class SecondOfTwo(FakeBackend):
+    """Rank 1, which does what rank 0 says: save after steps 3 and 5, end after step 6."""
+
+    n_ranks = 2
+    rank = 1
+
+    def __init__(self) -> None:
+        super().__init__(time=FakeTime(), n_ranks=2, rank=1)
+        evaluate, save, go_on = "evaluate", "save", "continue"
+        self.said = iter(
+            [evaluate, False, go_on, save, None, go_on, save, None, evaluate, None, "nothing more"]
+        )
+
+    def agree(self, value: object) -> object:
+        """Take rank 0's word."""
+        assert value is None
+        return next(self.said)
+
+
+def test_ranks_save_when_rank_0_says_so_and_wait_until_it_has_written(tmp_path: Path) -> None:
+    plan = with_rules(PLAN, budget_seconds=1e9, max_steps=6)
+    backend = SecondOfTwo()
+    assert run_trial(fake_trial(plan, backend, tmp_path), Progress()) is Reason.MAX_STEPS
+    assert list(backend.said) == ["nothing more"]
+    assert not (tmp_path / "checkpoint").exists()  # rank 0 writes

@@ -123,6 +123,53 @@ def test_control_c_and_a_closed_terminal_stop_cleanly_and_the_same_command_conti
     assert "not run again: 2" in third.stdout
 
 
+SLEEPER = """
+import threading
+import torch
+
+class Sleeper(torch.optim.SGD):
+    steps = 0
+
+    def step(self, closure=None):
+        self.steps += 1
+        if self.steps > 1:
+            threading.Event().wait(90)
+
+def make(params, hparams, run):
+    return Sleeper([p.value for p in params.values()], lr=1e-3)
+"""
+
+
+def test_what_does_not_stop_is_killed_when_it_is_asked_twice(tmp_path: Path) -> None:
+    plugin = tmp_path / "sleeper"
+    plugin.mkdir()
+    (plugin / "code.py").write_text(SLEEPER)
+    (plugin / "submission.toml").write_text('[self_tuning]\nx = 1\n[torch]\nmake = "code:make"\n')
+    out = tmp_path / "runs"
+    command = [*PACEBENCH, "run", str(plugin), "--workload", "digits", "--rules", "dev"]
+    command += ["--ruleset", "self", "--studies", "1", "--max-steps", "9", "--out", str(out)]
+    # A shell's background jobs ignore Ctrl-C; SIGTERM does the same.
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 100
+    while not list(out.glob("**/timing.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.5)  # it is in its second step now
+    process.terminate()
+    time.sleep(2.0)
+    assert process.poll() is None  # its step may still end, and a checkpoint be written
+    process.terminate()
+    asked_at = time.monotonic()
+    output, errors = process.communicate(timeout=60)
+    assert time.monotonic() - asked_at < 20
+    assert process.returncode == 130
+    assert "stopping after the running steps" in errors
+    assert "stopping at once" in errors
+    assert "1 of 1 running trials had no checkpoint yet and start anew" in output
+    assert "Traceback" not in output + errors
+    [folder] = (path.parent for path in out.glob("**/trial.json"))
+    assert RunStore(folder).end() is None
+
+
 def test_another_plan_in_the_same_folder_is_refused_by_its_first_difference(tmp_path: Path) -> None:
     write_plan(draw(find_submission("adamw"), trials=1, max_steps=5), tmp_path)
     limits = ["--trials", "1", "--max-steps", "6", "--rules", "dev", "--workload", "digits"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,25 @@ EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 
 
-def _stop(*_: object) -> None:
-    """Treat a closed terminal and a polite kill as Ctrl-C."""
-    raise KeyboardInterrupt
+class _Stop:
+    """Treats a closed terminal and a polite kill as Ctrl-C, and says what it does."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as in a shell's background jobs
+                signal.signal(number, self._ask)
+
+    def _ask(self, *_: object) -> None:
+        text = (
+            "stopping at once"
+            if self.is_asked
+            else "stopping after the running steps, with checkpoints; once more: without them"
+        )
+        self.is_asked = True
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            sys.stderr.write(f"\n{text}\n")
+        raise KeyboardInterrupt
 
 
 def drain_with_progress(folders: Sequence[Path], slots: Sequence[Slot], out: Path) -> int:
@@ -33,8 +50,8 @@ def drain_with_progress(folders: Sequence[Path], slots: Sequence[Slot], out: Pat
         print(f"trials that ended before and are not run again: {len(folders) - len(waiting)}")
     unable: set[str] = set()
     n_submissions = len({read_plan(folder).submission for folder in waiting})
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGHUP, _stop)
+    _Stop()
+    running: Sequence[Path] = ()
     bar = tqdm(
         total=len(folders),
         initial=len(folders) - len(waiting),
@@ -46,6 +63,7 @@ def drain_with_progress(folders: Sequence[Path], slots: Sequence[Slot], out: Pat
     try:
         with bar, contextlib.closing(drain(waiting, slots)) as reports:
             for report in reports:
+                running = report.running
                 for folder, end in report.ended:
                     bar.write(_line(folder, end))
                     n_failed += end["reason"] in FAILURES
@@ -57,13 +75,22 @@ def drain_with_progress(folders: Sequence[Path], slots: Sequence[Slot], out: Pat
                 if len(unable) >= min(2, n_submissions):
                     break  # not one submission's doing: a full disk or missing data stops all
     except KeyboardInterrupt:
-        print("interrupted; checkpoints are written. The same command again continues.")
+        print(f"interrupted{_without_checkpoint(running)}. The same command again continues.")
         return EXIT_INTERRUPTED
     if unable:
         print("stopped: the same command again continues once this is mended")
     if n_failed:
         print(f"failed trials: {n_failed}; see traceback.txt and log.txt in their folders")
     return EXIT_FAILED if n_failed or unable else 0
+
+
+def _without_checkpoint(folders: Sequence[Path]) -> str:
+    """Say how many of the trials that ran will start from their beginning."""
+    stores = [RunStore(folder) for folder in folders]
+    n_lost = sum(store.end() is None and not store.has_checkpoint() for store in stores)
+    if not n_lost:
+        return "; checkpoints are written"
+    return f"; {n_lost} of {len(folders)} running trials had no checkpoint yet and start anew"
 
 
 def _line(folder: Path, end: dict[str, Any]) -> str:

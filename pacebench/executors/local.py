@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from pacebench.errors import PlanError
 from pacebench.store import RunStore
 
 POLL_SECONDS = 0.1
-STOP_SECONDS = 45.0
+STOP_SECONDS, KILL_SECONDS = 630.0, 30.0
+"""For trials that are asked to stop, once and twice; longer than what their supervisors allow."""
 
 
 @dataclass(slots=True)
@@ -112,15 +114,23 @@ def _finish(slot: Slot) -> tuple[Path, str]:
 
 
 def _stop(slots: Sequence[Slot]) -> None:
-    """Ask what still runs to write a checkpoint and stop."""
+    """Ask what still runs to write a checkpoint and stop; Ctrl-C meanwhile stops it at once."""
     running = [slot.process for slot in slots if slot.process is not None]
+    try:
+        _terminate(running, STOP_SECONDS)
+    except KeyboardInterrupt:
+        _terminate(running, KILL_SECONDS)
     for process in running:
-        process.send_signal(signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    for process in running:
-        try:
-            process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
+        if process.poll() is None:
             process.kill()
         if process.stderr is not None:
             process.stderr.close()
+
+
+def _terminate(running: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    for process in running:
+        process.send_signal(signal.SIGTERM)
+    for process in running:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.1, deadline - time.monotonic()))
