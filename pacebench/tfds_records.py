@@ -101,9 +101,10 @@ def _array_records(path: Path) -> Iterator[bytes]:
 
 
 def _tf_records(path: Path) -> Iterator[bytes]:
+    n_all = path.stat().st_size
     with path.open("rb") as file:
         while head := file.read(_HEAD.size):
-            left = path.stat().st_size - file.tell()
+            left = n_all - file.tell()
             n_bytes = _HEAD.unpack(head)[0] if len(head) == _HEAD.size else left
             if n_bytes + _FOOT_BYTES > left:
                 raise _damaged(path, "it ends in the middle of a record")
