@@ -7,7 +7,7 @@ them comes with the extra `data`; only this file imports it, and only when it is
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,16 +30,20 @@ class StoredShard:
     features: Any
     """What turns a record into arrays."""
 
-    def examples(self) -> Iterator[dict[str, Any]]:
+    def examples(self, undecoded: Collection[str] = ()) -> Iterator[dict[str, Any]]:
         """Give the examples as numpy arrays or bytes, in stored order; raises DataError.
 
-        A damaged array_record is found by its checksums, a damaged tfrecord by its lengths.
+        The features `undecoded` come as they are stored, images as files' bytes. A damaged
+        array_record is found by its checksums, a damaged tfrecord by its lengths.
         """
+        from tensorflow_datasets.core import decode
+
+        decoders = dict.fromkeys(undecoded, decode.SkipDecoding())
         n_read = 0
         read = _array_records if self.file_format == "array_record" else _tf_records
         for record in read(self.path):
             try:
-                example = self.features.deserialize_example_np(record)
+                example = self.features.deserialize_example_np(record, decoders=decoders)
             except Exception as error:  # whatever a damaged record makes of it
                 raise _damaged(self.path, f"record {n_read}: {type(error).__name__}") from error
             n_read += 1

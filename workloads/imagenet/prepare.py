@@ -14,6 +14,7 @@ from pacebench.spec import Report
 from workloads.imagenet.checksums import PUBLISHED
 from workloads.imagenet.raw import ARCHIVES, RawSplit, find_raw
 from workloads.imagenet.split_folder import STATE_FOLDER, SplitFolder
+from workloads.imagenet.stored import SOURCES
 
 FOLDER = "imagenet"
 """Below --data-dir."""
@@ -107,7 +108,7 @@ def _missing(split: str, raw_dir: Path) -> str:
     names = [name for name in ARCHIVES[split] if not (raw_dir / name).is_file()]
     return (
         f"{raw_dir} lacks {' and '.join(names)} for imagenet's {split} (class folders in "
-        f"{raw_dir / split} would do as well)"
+        f"{raw_dir / split} or TensorFlow Datasets' {SOURCES[split][0]} would do as well)"
     )
 
 

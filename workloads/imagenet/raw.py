@@ -1,4 +1,6 @@
-"""The raw download of ImageNet in its real layout: archives, or class folders made of them."""
+"""The raw download of ImageNet in its real layout: archives, class folders made of them, or what
+TensorFlow Datasets has stored.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +22,7 @@ from workloads.imagenet.raw_images import (
     walk_val,
 )
 from workloads.imagenet.split_records import WNID
+from workloads.imagenet.stored import find_shards, walk_shards
 
 TRAIN_ARCHIVE = "ILSVRC2012_img_train.tar"
 VAL_ARCHIVE = "ILSVRC2012_img_val.tar"
@@ -71,7 +74,7 @@ class RawSplit:
 
 
 def find_raw(split: str, raw_dir: Path) -> RawSplit | None:
-    """Find the raw files of `train`, `val` or `test`; archives go before folders."""
+    """Find the raw files of `train`, `val` or `test`: archives, folders, or stored shards."""
     archives = tuple(raw_dir / name for name in ARCHIVES[split])
     if all(path.is_file() for path in archives):
         sizes = [path.stat().st_size for path in archives]
@@ -83,8 +86,25 @@ def find_raw(split: str, raw_dir: Path) -> RawSplit | None:
             walk=partial(_WALKS[split], *archives),
         )
     if split == "test" and (raw_dir / TEST_FOLDER).is_dir():
-        return _of_folder(raw_dir / TEST_FOLDER, LABEL)
-    return _of_folder(raw_dir / split, WNID)
+        found = _of_folder(raw_dir / TEST_FOLDER, LABEL)
+    else:
+        found = _of_folder(raw_dir / split, WNID)
+    return found or _of_shards(split, raw_dir)
+
+
+def _of_shards(split: str, raw_dir: Path) -> RawSplit | None:
+    """Find a stored split; None if there is none."""
+    shards = find_shards(split, raw_dir)
+    if not shards:
+        return None
+    sizes = [shard.path.stat().st_size for shard in shards]
+    return RawSplit(
+        archives=(),
+        n_bytes=sum(sizes),
+        is_by_class=False,
+        fingerprint=f"{shards[0].path.name}:{len(sizes)}:{sum(sizes)}",
+        walk=partial(walk_shards, shards),
+    )
 
 
 def _of_folder(folder: Path, class_name: re.Pattern[str]) -> RawSplit | None:
