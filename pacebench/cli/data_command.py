@@ -84,7 +84,7 @@ def _prepare(workload: Workload, raw: Path | None, data_dir: Path) -> None:
         wrong = "" if raw is None else f"; {raw} is no folder"
         raise DataError(
             f"{workload.name} is prepared from {', '.join(tools.raw_files)}; give their folder "
-            f"with --raw DIR{wrong}"
+            f"with --raw DIR{wrong}{'; --download fetches them' if tools.downloads else ''}"
         )
     _check_room(workload, resolve(tools.needed_bytes)(raw.resolve(), data_dir), data_dir)
     with _progress() as report:

@@ -150,6 +150,11 @@ def test_not_every_workload_can_be_downloaded(call: Call, tmp_path: Path) -> Non
     assert said.code == 2 and "toy cannot be downloaded for you; its README" in said.err
 
 
+def test_a_missing_folder_is_said_with_the_way_to_fill_it(call: Call) -> None:
+    said = call("data", "prepare", "ogbg", "--data-dir", "data", "--raw", "absent")
+    assert said.code == 2 and said.err.endswith("is no folder; --download fetches them\n")
+
+
 def test_a_download_needs_a_folder(call: Call) -> None:
     said = call("data", "prepare", "ogbg", "--data-dir", "data", "--download")
     assert said.code == 2 and "--download needs a folder for the files: --raw DIR" in said.err
