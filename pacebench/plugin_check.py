@@ -27,7 +27,7 @@ from pacebench.rows import METRICS_FILE, ROWS_FILE, TIMING_FILE, EvalRow, Reason
 from pacebench.spec import DataRequest, Submission, Workload
 from pacebench.store import RunStore
 from pacebench.study import PlannedTrial, Resources, StudyRequest, draw_plan, write_plan
-from tuning.rules import Rules, load_rules
+from tuning.rules import Rules, load_rules, rules_versions
 from tuning.space import PointList, Space, draw_points, parse_space
 
 OK, WARNING, FAIL, SKIPPED = "ok", "warning", "FAIL", "skipped"
@@ -239,7 +239,7 @@ def _advice(submission: Submission, resources: Resources) -> str:
 
 def _drawn(request: CheckRequest, submission: Submission, workload: Workload) -> PlannedTrial:
     """Draw the first trial that `pacebench run` would, in steps, and evaluate every other one."""
-    rules = load_rules(RULES)
+    rules = _rules_with(workload.name)
     request_ = StudyRequest(
         submissions=[submission],
         workloads=[workload],
@@ -254,6 +254,13 @@ def _drawn(request: CheckRequest, submission: Submission, workload: Workload) ->
         wall_limit_seconds=request.wall_limit_seconds,
     )
     return draw_plan(request_)[0]
+
+
+def _rules_with(workload: str) -> Rules:
+    """Give the first rules that know a workload, ours for development before all others."""
+    development = load_rules(RULES)
+    others = map(load_rules, rules_versions())
+    return next((r for r in (development, *others) if workload in r.workloads), development)
 
 
 def _with_steps(rules: Rules, workload: str) -> Rules:

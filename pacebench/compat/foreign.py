@@ -6,6 +6,7 @@ import ast
 import functools
 import importlib
 import importlib.util
+import os
 import sys
 import types
 from collections.abc import Iterable
@@ -25,6 +26,8 @@ UNUSED_IMPORTS = ("jraph",)
 """Imported by three published jax submissions, used by none: an empty module does."""
 RANK_FUNCTIONS = ("get_rank", "get_world_size", "new_group", "all_gather_into_tensor")
 """Of `torch.distributed`; one rank alone has no process group."""
+RANK_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
+"""Set by torchrun. AlgoPerf (pytorch_utils.py, v0.5 and v0.6) takes their presence for ranks."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +50,9 @@ def import_submission(source: Path, address: str, framework: str) -> types.Modul
     """
     install_names(framework)
     folder = source if source.is_dir() else source.parent
+    if os.environ.get("WORLD_SIZE") == "1":
+        for name in RANK_VARIABLES:
+            os.environ.pop(name, None)
     if framework == "torch" and _says_cuda(folder):
         importlib.import_module("pacebench.compat.cuda_torch").send_cuda_to_cpu()
     sys.meta_path.insert(0, SelfImports(folder))

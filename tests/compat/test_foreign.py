@@ -176,6 +176,25 @@ def test_over_devices_batch_norms_averages_are_averaged_and_the_first_replica_is
     assert found == [[first, second], first, average, first]
 
 
+@pytest.mark.parametrize(("n_ranks", "sees_ranks"), [("1", False), ("2", True)])
+def test_one_rank_alone_sees_no_ranks_as_without_torchrun(
+    n_ranks, sees_ranks, monkeypatch, tmp_path
+):
+    for name, value in (("RANK", "0"), ("LOCAL_RANK", "0"), ("WORLD_SIZE", n_ranks)):
+        monkeypatch.setenv(name, value)
+    source = _write(
+        tmp_path / "mine",
+        submission="""
+            import os
+            import torch
+            seen = [name in os.environ for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE")]
+        """,
+    )
+    with foreign_imports():
+        module = import_submission(source, "submission", "torch")
+    assert module.seen == [sees_ranks] * 3
+
+
 def test_cuda_means_the_cpu_where_there_is_none_and_only_for_who_says_it(tmp_path):
     silent = _write(tmp_path / "silent", submission="import torch")
     says = _write(
