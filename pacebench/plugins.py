@@ -115,10 +115,13 @@ def _read_package(name: str) -> list[Submission]:
 def find_submission(named: str, space: Any = None) -> Submission:
     """Give the submission that a folder, file, name or "module:Class" names.
 
-    `space` (parsed JSON or TOML) replaces its search space. Raises SubmissionError or
-    UnknownNameError that says what to do.
+    "NAME=…" gives it another name. `space` (parsed JSON or TOML) replaces its search space.
+    Raises SubmissionError or UnknownNameError that says what to do.
     """
     path = Path(named)
+    name, sign, rest = named.partition("=")
+    if sign and not path.exists():
+        return replace(find_submission(rest, space), name=_checked_name(name, path))
     if path.is_dir():
         submission = read_folder(path.resolve())[0]
     elif path.is_file():
@@ -294,7 +297,8 @@ def _algoperf(folder: Path, path: Path) -> Submission:
         source=folder,
         address=path.stem,
         search_space=space,
-        self_tuning={} if space is None else None,
+        # AlgoPerf's tree says the ruleset; a space in its folder of self-tuning ones is not read.
+        self_tuning={} if space is None or "self_tuning" in folder.parts else None,
     )
 
 

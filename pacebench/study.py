@@ -296,7 +296,9 @@ def _check_names(submissions: Sequence[Submission]) -> None:
     names = [s.name for s in submissions]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
-        raise PlanError(f"two submissions are called '{twice[0]}'; rename one or name it once")
+        raise PlanError(
+            f"two submissions are called '{twice[0]}'; name one NAME=PATH, or give it once"
+        )
 
 
 def _check_frameworks(submissions: Sequence[Submission]) -> None:

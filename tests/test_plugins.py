@@ -56,6 +56,32 @@ def test_an_algoperf_folder_is_known_by_its_submission_file(tmp_path: Path) -> N
     )
 
 
+def test_an_algoperf_folder_among_self_tuning_ones_is_self_tuning(tmp_path: Path) -> None:
+    for ruleset, values in (("self_tuning", {}), ("external_tuning", None)):
+        folder = tmp_path / ruleset / "theirs"
+        folder.mkdir(parents=True)
+        (folder / "submission.py").write_text("import jax\ndef update_params(): pass\n")
+        (folder / "tuning_search_space.json").write_text('[{"learning_rate": 0.1}]')
+        assert find_submission(str(folder)).self_tuning == values
+
+
+def test_any_submission_can_be_given_another_name(tmp_path: Path) -> None:
+    folders = [tmp_path / version / "baseline" for version in ("old", "new")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "submission.py").write_text("import jax\ndef update_params(): pass\n")
+    found = [find_submission(f"baseline_{f.parent.name}={f}") for f in folders]
+    assert [s.name for s in found] == ["baseline_old", "baseline_new"]
+    assert [s.source for s in found] == folders
+    assert find_submission("mine=optax:lion").name == "mine"
+    with pytest.raises(SubmissionError, match="the name '' cannot be a submission's"):
+        find_submission(f"={folders[0]}")
+    (tmp_path / "a=b").mkdir()
+    (tmp_path / "a=b" / "submission.py").write_text("import jax\ndef update_params(): pass\n")
+    with pytest.raises(SubmissionError, match="the name 'a=b' cannot be"):  # it is a folder
+        find_submission(str(tmp_path / "a=b"))
+
+
 @pytest.mark.parametrize(
     ("named", "framework"), [("torch.optim:AdamW", "torch"), ("optax:lion", "jax")]
 )

@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "submissions",
         nargs="+",
         metavar="SUBMISSION",
-        help="folder, file, installed plugin, built-in, or a library's class like optax:lion",
+        help="folder, file, installed plugin, built-in, or a library's class like optax:lion; "
+        "NAME=SUBMISSION gives it another name",
     )
     what = parser.add_argument_group("what to run")
     what.add_argument("--workload", nargs="+", action="extend", metavar="NAME", help="workloads")
