@@ -121,9 +121,9 @@ def test_samples_stay_within_16_bits_and_speech_is_louder_than_what_is_around_it
         assert middle.std() > 1.3 * samples[:900].astype(float).std()
 
 
-def subsampling() -> int:
-    """Count two convolutions of 64 channels and the dense layer over 20 mel bins."""
-    return (9 * 64 + 64) + (9 * 64 * 64 + 64) + (20 * 64 * 64 + 64)
+def subsampling(w: int) -> int:
+    """Count two convolutions of w channels and the dense layer over 20 mel bins."""
+    return (9 * w + w) + (9 * w * w + w) + (20 * w * w + w)
 
 
 def conformer_parameters() -> int:
@@ -132,13 +132,13 @@ def conformer_parameters() -> int:
     attention = 4 * (64 * 64 + 64) + 16 + 128  # with its scales, one for each of a head's 16
     convolution = 3 * (64 * 64 + 64) + 5 * 64 + 2 * 128
     block = 2 * feed_forward + attention + convolution + 128
-    return subsampling() + 2 * block + 128 + 64 * 24 + 24
+    return subsampling(64) + 2 * block + 128 + 64 * 24 + 24
 
 
 def deepspeech_parameters() -> int:
-    """Count the DeepSpeech of width 64: two LSTM layers, one feed-forward, with 24 outputs."""
-    lstm = 2 * 4 * (64 * 32 + 32 * 32 + 32) + 128
-    return subsampling() + 2 * lstm + (64 * 64 + 64 + 128) + 128 + 64 * 24 + 24
+    """Count the DeepSpeech of width 112: two LSTM layers, one feed-forward, with 24 outputs."""
+    lstm = 2 * 4 * (112 * 56 + 56 * 56 + 56) + 224
+    return subsampling(112) + 2 * lstm + (112 * 112 + 112 + 224) + 224 + 112 * 24 + 24
 
 
 @pytest.mark.parametrize(

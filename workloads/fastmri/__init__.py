@@ -89,7 +89,7 @@ FASTMRI_MINI = _workload(
     PHANTOMS,
     unet.MINI,
     suites=("mini",),
-    n_parameters=29_137,
+    n_parameters=116_385,
     batch_size=8,
     eval_batch_size=100,
     data_tools=DataTools(mini="workloads.fastmri.mini:write_mini"),

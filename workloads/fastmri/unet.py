@@ -37,7 +37,7 @@ MODEL_SIZE = replace(FULL, n_pools=3, width=64)
 TANH = replace(FULL, activation="tanh")
 LAYERNORM = replace(FULL, has_layer_norm=True)
 # Ours: two poolings, so that every kind of block and both kinds of skip are there.
-MINI = Config(n_pools=2, width=8)
+MINI = Config(n_pools=2, width=16)
 
 N_PARAMETERS = {
     "fastmri": 7_756_097,

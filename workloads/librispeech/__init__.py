@@ -140,5 +140,5 @@ WORKLOADS = (
         eval_batch_size=128,
     ),
     _mini(conformer, "librispeech_conformer", "a small Conformer", 314_040, conformer.MINI),
-    _mini(deepspeech, "librispeech_deepspeech", "a small DeepSpeech", 175_448, deepspeech.MINI),
+    _mini(deepspeech, "librispeech_deepspeech", "a small DeepSpeech", 532_808, deepspeech.MINI),
 )

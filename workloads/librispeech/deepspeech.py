@@ -62,7 +62,7 @@ NORM_AND_SPEC_AUG = replace(
 )
 # Ours: the same code on 1.5 s of speech with few words, for one CPU core.
 MINI = Config(
-    width=64,
+    width=112,
     n_recurrent_layers=2,
     n_feed_forward_layers=1,
     vocabulary_size=64,
