@@ -22,7 +22,7 @@ POINT = words("hparams hyperparameters")
 """A length of the schedule may be a hyperparameter: where the condition itself says so."""
 LOSSES = ("@run.loss", "@run.forward", "@run.model", "@workload.loss_fn", "@workload.model_fn")
 EARLY = 0.1
-"""The share of the step hint below which an end is too soon, as in `pacebench.fairplay.observed`."""
+"""The share of the step hint below which an end is too soon, as where trials are observed."""
 _RULE = (
     "an end follows from evaluations, the budget or the step hint; it is no means to have an "
     "evaluation when one likes"
