@@ -161,6 +161,8 @@ def _tell_tale(names: Names, node: ast.AST, scope: Scope) -> str:
             waiting += _meanings(inner, where)
         elif isinstance(inner, ast.Call) and names.dotted(inner.func, where) in _FORMS:
             waiting += [(argument, where) for argument in inner.args[:1]]
+        elif isinstance(inner, ast.ListComp | ast.SetComp | ast.GeneratorExp):
+            waiting.append((inner.elt, where))
         elif what := _told_by(names, inner, where):
             return what
     return ""

@@ -20,7 +20,7 @@ SEEN = words("evaluations eval_results train_state has_reached_validation_target
 """With these a small share of the step hint is a guard, and not what the end follows from."""
 POINT = words("hparams hyperparameters")
 """A length of the schedule may be a hyperparameter: where the condition itself says so."""
-LOSSES = ("@run.loss", "@run.forward", "@run.model", "@workload.loss_fn", "@workload.model_fn")
+LOSSES = words("@run.loss @run.forward @run.model @workload.loss_fn @workload.model_fn")
 EARLY = 0.1
 """The share of the step hint below which an end is too soon, as where trials are observed."""
 _RULE = (
@@ -81,6 +81,8 @@ def _depends_on(names: Names, parts: list[tuple[ast.expr, Scope]]) -> tuple[Leve
     level, what = Level.WARN, "ends by something of its own"
     if not used & SEEN and any(_is_early(names, *one) for one in parts):
         level, what = Level.DENY, f"ends within the first {EARLY:.0%} of the step hint"
+    elif any(_is_low_loss(names, *one) for one in parts):
+        level, what = Level.DENY, "ends when its own loss is low enough"
     elif any(_is_of_loss(names, *one) for one in parts):
         what = "ends by its own loss"
     elif used & GOOD_REASONS:
@@ -117,6 +119,18 @@ def _is_of_loss(names: Names, test: ast.expr, scope: Scope) -> bool:
     return any(
         isinstance(one, ast.Call) and names.dotted(one.func, where) in LOSSES
         for one, where in names.values(test, scope)
+    )
+
+
+def _is_low_loss(names: Names, test: ast.expr, scope: Scope) -> bool:
+    """Whether a condition is that what the model computes in training is below something."""
+    if not isinstance(test, ast.Compare):
+        return False
+    pairs = zip(test.ops, [test.left, *test.comparators], test.comparators, strict=False)
+    return any(
+        (isinstance(operator, ast.Lt | ast.LtE) and _is_of_loss(names, left, scope))
+        or (isinstance(operator, ast.Gt | ast.GtE) and _is_of_loss(names, right, scope))
+        for operator, left, right in pairs
     )
 
 

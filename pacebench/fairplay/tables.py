@@ -12,6 +12,7 @@ from typing import Any
 from pacebench.fairplay.findings import Found, Level, Rule
 from pacebench.fairplay.names import Names, Scope, text_of, words
 from pacebench.fairplay.weights import BROUGHT, MAX_NUMBERS
+from pacebench.fairplay.writes import MUTATORS
 
 FREE_FUNCTION = "get_batch_size"
 """The function of AlgoPerf's in which a batch size may depend on the workload's name."""
@@ -47,7 +48,7 @@ def _kept(names: Names, node: ast.AST, scope: Scope) -> Iterator[Found]:
     """Look at what `get_batch_size` leaves behind: globals, and items or fields of them."""
     if isinstance(node, ast.Global | ast.Nonlocal):
         what = f"{FREE_FUNCTION} assigns {node.names[0]}, which is not its own"
-    elif isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
+    elif isinstance(node, ast.Subscript | ast.Attribute) and _is_changed(names, node):
         owner: ast.AST = node
         while isinstance(owner, ast.Subscript | ast.Attribute):
             owner = owner.value
@@ -58,6 +59,14 @@ def _kept(names: Names, node: ast.AST, scope: Scope) -> Iterator[Found]:
     else:
         return
     yield names.found(node, Rule.WORKLOAD_NAME, what, _NAME)
+
+
+def _is_changed(names: Names, node: ast.Subscript | ast.Attribute) -> bool:
+    """Whether this is assigned, deleted, or a method called that changes its object."""
+    call = names.parents.get(node)
+    is_mutator = isinstance(node, ast.Attribute) and node.attr in MUTATORS
+    is_called = isinstance(call, ast.Call) and call.func is node
+    return (is_mutator and is_called) or not isinstance(node.ctx, ast.Load)
 
 
 def _uses_of_name(names: Names, node: ast.expr, scope: Scope) -> Iterator[Found]:

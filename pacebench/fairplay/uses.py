@@ -43,7 +43,8 @@ IMPORTS = _table(
         Level.DENY,
         "data comes from the batches handed over and from nowhere else",
         "workloads sklearn.datasets torchvision.datasets torchaudio.datasets tensorflow_datasets "
-        "datasets pacebench.data pacebench.opening pacebench.plugins pacebench.shards "
+        "datasets keras.datasets tensorflow.keras.datasets torchtext.datasets ogb "
+        "pacebench.data pacebench.opening pacebench.plugins pacebench.shards "
         "algoperf.workloads algoperf.data_utils algorithmic_efficiency.workloads "
         "algorithmic_efficiency.data_utils",
     ),

@@ -197,6 +197,10 @@ LINES = {
     "print(str(run.model), repr(run.model))": None,
     "x = run.step_hint < 800 or run.step_hint < 20_000": (Rule.FINGERPRINT, Level.WARN),
     "x = run.step_hint < 800 or 800 > run.step_hint": None,
+    "shapes = [p.shape for p in run.params.values()]; x = (784, 128) in shapes": (
+        Rule.FINGERPRINT,
+        Level.DENY,
+    ),
     "import json; run.params['a'].copy_(json.loads(state))": (Rule.MEMORISED_WEIGHTS, Level.DENY),
     "import json; state['rate'] = json.loads(state['text'])": None,
     f"weights = [{[0.5] * 300}][0], 1; more = {[0.5] * 300}": (
@@ -243,7 +247,9 @@ ENDS = {
     "if run.step > run.step_hint / 20: raise Finished": Level.DENY,
     "if run.step > run.step_hint / 20 and run.evaluations[-1]: raise Finished": Level.ALLOW,
     "if run.step > 0.9 * run.step_hint: raise Finished": Level.ALLOW,
-    "x = run.loss(state, 1).summed\n    if run.seconds_left() > 1 > x: raise Finished": Level.WARN,
+    "x = run.loss(state, 1)\n    if run.step > 1 and x.summed < 0.1: raise Finished": Level.DENY,
+    "x = run.loss(state, 1)\n    if run.seconds_left() > 1 > x[0]: raise Finished": Level.DENY,
+    "x = run.loss(state, 1)\n    if run.step > 1 and x.summed > 9: raise Finished": Level.WARN,
     "def stop(): raise Finished\n    if run.step > 40: stop()": Level.DENY,
     "try: next(state['rates'])\n    except StopIteration: raise Finished from None": Level.WARN,
 }
@@ -285,6 +291,8 @@ def test_a_name_of_another_file_is_what_it_is_there(tmp_path: Path) -> None:
 def test_a_function_for_batch_sizes_leaves_nothing_behind(tmp_path: Path) -> None:
     head = "KEPT = {}\ndef get_batch_size(workload_name):\n    sizes = {}\n    sizes['a'] = 1\n    "
     found = bad(read(tmp_path, head + "KEPT['rate'] = {'mnist': 0.1}[workload_name]\n"))
+    assert {(f.rule, f.place) for f in found} == {(Rule.WORKLOAD_NAME, "code.py:5")}
+    found = bad(read(tmp_path, head + "KEPT.update(name=workload_name)\n"))
     assert {(f.rule, f.place) for f in found} == {(Rule.WORKLOAD_NAME, "code.py:5")}
     assert bad(read(tmp_path, head + "return {'mnist': 64}[workload_name]\n")) == []
 
