@@ -143,6 +143,8 @@ class Algorithm:
     """save(run, state) -> tree of plain values and numpy arrays."""
     restore: Callable[[Run, Any, Any], Any] | None = None
     """restore(run, fresh_state, tree) -> state."""
+    shown: Callable[[], list[tuple[int, Any]]] | None = None
+    """The evaluations as a foreign submission sees them, where those are not run.evaluations."""
 
 
 def algorithm_of(candidate: Any, where: str) -> Algorithm:

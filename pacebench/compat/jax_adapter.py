@@ -46,6 +46,7 @@ def algorithm_of_loaded(loaded: Loaded) -> Algorithm:
         prepare_eval=adapter.prepare_eval,
         save=adapter.save,
         restore=adapter.restore,
+        shown=lambda: adapter.session.history.eval_results,
     )
 
 

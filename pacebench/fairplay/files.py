@@ -33,6 +33,13 @@ PATH_METHODS = words(
     "read_text read_bytes write_text write_bytes open iterdir glob rglob unlink rename touch mkdir"
 )
 _PATHS = ("pathlib.Path()", "pathlib.PurePath()", "importlib.resources.files()")
+LOOKERS = words(
+    "os.stat os.lstat os.readlink os.path.exists os.path.isfile os.path.isdir os.path.getsize "
+    "os.path.getmtime shutil.copy shutil.copy2 shutil.copyfile shutil.copytree linecache.getlines "
+    "pandas.read_json pkgutil.get_data mmap.mmap"
+)
+"""Calls that look at a path too: judged where it leads out of the submission's own folder."""
+LOOKING_METHODS = words("exists is_file is_dir stat lstat readlink")
 _OWN = ("__file__", "__path__", "__package__")
 _FAR = 99
 """Steps up that lead out of any folder."""
@@ -58,26 +65,30 @@ def _named(names: Names, node: ast.Constant) -> Iterator[Found]:
 
 def _opened(names: Names, node: ast.Call, scope: Scope) -> Iterator[Found]:
     function = names.dotted(node.func, scope)
-    if function in OPENERS | LOADERS:
+    method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    if function in OPENERS | LOADERS | LOOKERS:
         path: ast.AST = node.args[0] if node.args else node
         name = function.removeprefix("builtins.")
     elif (
         isinstance(node.func, ast.Attribute)
-        and node.func.attr in PATH_METHODS
+        and method in PATH_METHODS | LOOKING_METHODS
         and _is_path(names, node.func.value, scope)
     ):
-        path, name = node.func.value, node.func.attr
+        path, name = node.func.value, method
     else:
         return
     n_up = _climbs(names, path, scope)
+    is_look = function in LOOKERS or method in LOOKING_METHODS
     if n_up is None:
+        if is_look:
+            return
         reason = "a submission's files lie in its own folder (Path(__file__).parent)"
         yield names.found(node, Rule.FILES, f"{name} of another path", reason, Level.WARN)
     elif n_up > names.parsed.n_above + 1:
         yield names.found(node, Rule.RUN_FOLDER, f"{name} outside its own folder", _RUN_FOLDER)
     elif function in LOADERS:
         yield names.found(node, Rule.MEMORISED_WEIGHTS, name, BROUGHT, Level.WARN)
-    else:
+    elif not is_look:
         reason = "its own folder's files are its own"
         yield names.found(node, Rule.FILES, name, reason, Level.ALLOW)
 
@@ -100,6 +111,8 @@ def _climbs(names: Names, node: ast.AST, scope: Scope) -> int | None:
             n += one.id != "__file__"  # a package's path is its folder
         elif isinstance(one, ast.Attribute) and one.attr in ("parent", "pardir"):
             n += 1
+        elif isinstance(one, ast.Attribute) and one.attr == "parents":
+            n += 0 if isinstance(names.parents.get(one), ast.Subscript) else _FAR
         elif isinstance(one, ast.Call):
             n += names.dotted(one.func, where) == "os.path.dirname"
         elif isinstance(one, ast.Subscript) and getattr(one.value, "attr", "") == "parents":

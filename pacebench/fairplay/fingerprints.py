@@ -39,6 +39,7 @@ _REASON = (
 
 def find_fingerprints(names: Names) -> Iterator[Found]:
     """Go through comparisons with, and lookups by, what tells workloads apart."""
+    yield from _ladders(names)
     for node, scope in names.nodes:
         if isinstance(node, ast.Compare):
             yield from _compared(names, node, scope)
@@ -48,6 +49,24 @@ def find_fingerprints(names: Names) -> Iterator[Found]:
             yield from _looked_up(names, node, node.value, node.slice, scope)
         elif isinstance(node, ast.Call):
             yield from _called(names, node, scope)
+
+
+def _ladders(names: Names) -> Iterator[Found]:
+    """Look for one quantity that is measured against several constants: a table in disguise."""
+    steps: dict[tuple[ast.AST, str], dict[float, ast.Compare]] = {}
+    for node, scope in names.nodes:
+        if not isinstance(node, ast.Compare) or len(node.ops) > 1:
+            continue
+        for one, other in ((node.left, node.comparators[0]), (node.comparators[0], node.left)):
+            what = _tell_tale(names, one, scope)
+            if what in PER_WORKLOAD | {"a count of parameters"} and _is_special(other, scope):
+                limits = steps.setdefault((scope.node, what), {})
+                limits.setdefault(_size(other), node)
+    for (_, what), limits in steps.items():
+        if len(limits) > 1:
+            text = f"measures {what} against {len(limits)} constants"
+            (first, *_) = limits.values()
+            yield names.found(first, Rule.FINGERPRINT, text, _REASON, Level.WARN)
 
 
 def _compared(names: Names, node: ast.Compare, scope: Scope) -> Iterator[Found]:
@@ -142,6 +161,8 @@ def _tell_tale(names: Names, node: ast.AST, scope: Scope) -> str:
             waiting += _meanings(inner, where)
         elif isinstance(inner, ast.Call) and names.dotted(inner.func, where) in _FORMS:
             waiting += [(argument, where) for argument in inner.args[:1]]
+        elif isinstance(inner, ast.ListComp | ast.SetComp | ast.GeneratorExp):
+            waiting.append((inner.elt, where))
         elif what := _told_by(names, inner, where):
             return what
     return ""

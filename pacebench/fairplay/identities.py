@@ -7,6 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Iterable
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,8 @@ class Kept(NamedTuple):
     """The module or class that holds it."""
     attribute: str
     value: Any
+    code: Any = None
+    """What a function runs, which may be replaced where the function stays."""
 
     def now(self) -> Any:
         """Give what is there now; methods as their class holds them."""
@@ -53,12 +56,16 @@ def take(addresses: Iterable[str]) -> list[Kept]:
 
 def changed(kept: Iterable[Kept]) -> list[str]:
     """Give the names of what is now something else."""
-    return [one.name for one in kept if one.now() is not one.value]
+    return [
+        one.name
+        for one in kept
+        if one.now() is not one.value or _code_of(one.value) is not one.code
+    ]
 
 
 def again(kept: Iterable[Kept]) -> list[Kept]:
     """Give the same with what is there now."""
-    return [one._replace(value=one.now()) for one in kept]
+    return [one._replace(value=one.now(), code=_code_of(one.now())) for one in kept]
 
 
 def take_fields(**objects: Any) -> dict[str, Any]:
@@ -73,7 +80,7 @@ def take_fields(**objects: Any) -> dict[str, Any]:
 
 def _callables(name: str, owner: Any) -> list[Kept]:
     return [
-        Kept(f"{name}.{attribute}", owner, attribute, value)
+        Kept(f"{name}.{attribute}", owner, attribute, value, _code_of(value))
         for attribute, value in list(vars(owner).items())
         if callable(value) or isinstance(value, staticmethod | classmethod | property)
     ]
@@ -87,4 +94,8 @@ def _at(address: str) -> Kept:
     for part in parts[n:-1]:
         owner = getattr(owner, part)
     kept = Kept(address, owner, parts[-1], None)
-    return kept._replace(value=kept.now())
+    return kept._replace(value=kept.now(), code=_code_of(kept.now()))
+
+
+def _code_of(value: Any) -> Any:
+    return value.__code__ if isinstance(value, FunctionType) else None

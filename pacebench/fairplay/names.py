@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pacebench.fairplay.findings import Found, Level, Rule
@@ -72,12 +72,14 @@ class Scope:
 class Names:
     """The names of one file."""
 
-    def __init__(self, parsed: Parsed) -> None:
+    def __init__(self, parsed: Parsed, others: Mapping[str, Names] | None = None) -> None:
         self.parsed = parsed
+        self._others = {} if others is None else others
         self.nodes: list[tuple[ast.AST, Scope]] = []
         """Every node with the scope that its names are looked up in, parents before children."""
         self.parents: dict[ast.AST, ast.AST] = {}
         self._known: dict[tuple[int, str], str] = {}
+        self.top = Scope(parsed.tree, None)
         self._walk(parsed.tree)
 
     def dotted(self, node: ast.AST, scope: Scope, depth: int = 0) -> str:
@@ -90,6 +92,7 @@ class Names:
         elif isinstance(node, ast.Attribute):
             base = self.dotted(node.value, scope, depth + 1)
             found = f"{base}.{node.attr}" if base else ""
+            found = self._elsewhere(found, depth) or found
         elif isinstance(node, ast.Call):
             found = self._call(node, scope, depth)
         elif isinstance(node, ast.Subscript):
@@ -137,8 +140,24 @@ class Names:
             meanings = (
                 v if isinstance(v, str) else self.dotted(v, where, depth + 1) for v in values
             )
-            self._known[key] = next(filter(None, meanings), "")
+            found_name = next(filter(None, meanings), "")
+            self._known[key] = self._elsewhere(found_name, depth) or found_name
         return self._known[key]
+
+    def _elsewhere(self, dotted: str, depth: int) -> str:
+        """Give what a name of another file of the submission (".file.name") stands for there."""
+        level = len(dotted) - len(dotted.lstrip("."))
+        folder = self.parsed.name.split("/")[:-level] if level else []
+        parts = [*folder, *dotted.lstrip(".").split(".")]
+        for n in range(len(parts) - 1, 0, -1) if level and depth < MAX_DEPTH else ():
+            other = self._others.get("/".join(parts[:n]) + ".py")
+            if other is not None and other is not self:
+                value: ast.expr = ast.Name(parts[n], ast.Load())
+                for attribute in parts[n + 1 :]:
+                    value = ast.Attribute(value, attribute, ast.Load())
+                there = other.dotted(value, other.top, depth + 1)
+                return "" if there.startswith(("builtins.", "@")) else there
+        return ""
 
     def _call(self, node: ast.Call, scope: Scope, depth: int) -> str:
         function = self.dotted(node.func, scope, depth + 1)
@@ -163,7 +182,7 @@ class Names:
         return f"{owner}.{key}" if base and owner != base else ""
 
     def _walk(self, tree: ast.Module) -> None:
-        waiting: list[tuple[ast.AST, Scope]] = [(tree, Scope(tree, None))]
+        waiting: list[tuple[ast.AST, Scope]] = [(tree, self.top)]
         while waiting:
             node, scope = waiting.pop()
             self.nodes.append((node, scope))
@@ -184,8 +203,31 @@ def words(text: str) -> frozenset[str]:
 
 
 def text_of(node: ast.AST) -> str:
-    """Give the text that a constant holds, or ""."""
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+    """Give the text of a constant, also of one that is put together from constants, or ""."""
+    return _folded(node, 0) or ""
+
+
+def _folded(node: ast.AST | None, depth: int) -> str | None:
+    """Give the text of a constant, a sum, an f-string or a join of constants; None if unknown."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else None
+    glue: str | None = ""
+    parts: list[ast.expr] = []
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        parts = [node.left, node.right]
+    elif isinstance(node, ast.JoinedStr):
+        parts = [v.value if isinstance(v, ast.FormattedValue) else v for v in node.values]
+    elif (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "join"
+        and len(node.args) == 1
+    ):
+        parts = list(getattr(node.args[0], "elts", ()))
+        glue = _folded(node.func.value, depth + 1)
+    texts = [_folded(part, depth + 1) if depth < MAX_DEPTH else None for part in parts]
+    known = [text for text in texts if text is not None]
+    return glue.join(known) if glue is not None and parts and len(known) == len(texts) else None
 
 
 def _bind(node: ast.AST, scope: Scope) -> None:

@@ -6,15 +6,16 @@ import dataclasses
 import hashlib
 import importlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pacebench.backends.base import Algorithm, Backend, NotResumableError, Run
-from pacebench.clock import Clock
+from pacebench.clock import Clock, Section
 from pacebench.fairplay import identities
 from pacebench.fairplay.findings import Found, Rule
 from pacebench.fairplay.watch import Watch
@@ -34,6 +35,8 @@ MAX_SAMPLES = 256
 """Values that are kept of each parameter, evenly spread."""
 CLOCK_TOLERANCE, CLOCK_SLACK_SECONDS = 0.05, 0.1
 """How far a clock's sections may be from the wall time that passed: a share and a constant."""
+GRACE_SECONDS = 0.05
+"""How long what the submission has begun may go on after the clock has stopped."""
 EARLY = 0.1
 """The share of the step hint before which an honest submission does not say that it has finished,
 unless its target is reached."""
@@ -82,7 +85,7 @@ def run_observed(plan: TrialPlan, folder: Path, variation: Variation) -> Seen:
     if reason is Reason.TARGET:
         text = f"the target is reached after step {progress.step}; training does not do that"
         watch.tell(Rule.MEMORISED_WEIGHTS, text, f"step {progress.step}")
-    _check_clock(watch, clock, now() - began)
+    _check_clock(watch, clock, now() - began, observer.spent_seconds)
     return Seen(
         digests=tuple(_digest(arrays) for arrays in handed.snapshots),
         samples=tuple(_sample(arrays) for arrays in handed.snapshots),
@@ -118,10 +121,13 @@ class _Handed:
     watch: Watch
     snapshots: list[list[NDArray[Any]]]
     state: Any = None
+    shown: Callable[[], list[tuple[int, Any]]] = list
+    """AlgoPerf's `eval_results`, which are not run.evaluations."""
 
     def wrapped(self, algorithm: Algorithm) -> Algorithm:
         """Give the algorithm with its functions listened to."""
         prepare = algorithm.prepare_eval
+        self.shown = algorithm.shown or list
 
         def init(run: Run) -> Any:
             self.snapshots.append(self.parts.initial(run))
@@ -169,11 +175,16 @@ class Observer:
         self._history = inner.run.evaluations
         self._evaluated = ""
         """The digest of the parameters when the last evaluation began; "" before the first."""
+        self._now = time.monotonic
+        self.spent_seconds = 0.0
+        """In steps and in preparing evaluations, as measured here."""
 
     def step(self, step: int) -> bool:
         """Let the submission make a step; looks before and after."""
         self.check_after_evaluation()
+        began = self._now()
         is_finished = self._inner.step(step)
+        self.spent_seconds += self._now() - began
         self.check(f"step {step}")
         hint = self.run.step_hint
         if is_finished and step < EARLY * hint:
@@ -183,9 +194,12 @@ class Observer:
 
     def prepare_eval(self) -> None:
         """Let the submission prepare; then nothing of it may run or change."""
+        began = self._now()
         self._inner.prepare_eval()
         self._inner.wait()
+        self.spent_seconds += self._now() - began
         self._watch.look_for_threads()
+        self._look_for_work()
         arrays = self._handed.parts.evaluated(self.run, self._handed.state)
         self._handed.snapshots.append(arrays)
         self._evaluated = _digest(arrays)
@@ -217,7 +231,17 @@ class Observer:
         return self._inner.gather(value)
 
     def save_state(self) -> Any:
-        """Raise NotResumableError: an observed trial is not taken up again."""
+        """Save in vain, to see that saving does no work: the clock stands still.
+
+        Raises NotResumableError: an observed trial is not taken up again.
+        """
+        before = self._handed.parts.evaluated(self.run, self._handed.state)
+        with self._watch.saving(_codes(self.run.forward, self.run.loss)):
+            self._inner.save_state()
+        after = self._handed.parts.evaluated(self.run, self._handed.state)
+        if _digest(before) != _digest(after):
+            text = "parameters change while a checkpoint is written, uncharged"
+            self._watch.tell(Rule.DEFERRED_WORK, text, "checkpoint")
         raise NotResumableError("an observed trial is not resumed")
 
     def load_state(self, tree: Any) -> None:
@@ -265,6 +289,16 @@ class Observer:
         self._evaluated = ""
         self._check_history()
 
+    def _look_for_work(self) -> None:
+        """See that nothing is being computed when the clock stops that it has not waited for."""
+        until = self._now() + GRACE_SECONDS
+        while self._handed.parts.is_busy():
+            if self._now() > until:
+                text = "work goes on when the clock has stopped; what it gives belongs in the state"
+                self._watch.tell(Rule.DEFERRED_WORK, text)
+                return
+            time.sleep(GRACE_SECONDS / 10)
+
     def _check_history(self) -> None:
         """Compare the history with the rows that were written down, then mend it."""
         history = self._history
@@ -276,9 +310,25 @@ class Observer:
             self._watch.tell(Rule.HISTORY, "the evaluations are not those that were measured")
             history[:] = measured
             self.run.evaluations = history
+        shown = self._handed.shown()
+        pairs = zip(shown, measured, strict=False)
+        if len(shown) > len(measured) or any(
+            repr((step, {key: row.get(key) for key in metrics})) != repr((real_step, metrics))
+            for (step, row), (real_step, metrics) in pairs
+        ):
+            self._watch.tell(Rule.HISTORY, "eval_results are not those that were measured")
 
 
-def _check_clock(watch: Watch, clock: Clock, wall_seconds: float) -> None:
+def _codes(*functions: Any) -> frozenset[CodeType]:
+    """Give the code of functions or methods."""
+    return frozenset(getattr(f, "__func__", f).__code__ for f in functions)
+
+
+def _check_clock(watch: Watch, clock: Clock, wall_seconds: float, spent_seconds: float) -> None:
+    charged = clock.sections()[Section.SUBMISSION]
+    if charged < spent_seconds * (1 - CLOCK_TOLERANCE) - CLOCK_SLACK_SECONDS:
+        text = f"the clock charges {charged:.2f} s where {spent_seconds:.2f} s were used"
+        watch.tell(Rule.PATCHING, text)
     told = sum(clock.sections().values())
     allowed = CLOCK_TOLERANCE * wall_seconds + CLOCK_SLACK_SECONDS
     if abs(told - wall_seconds) > allowed:

@@ -12,6 +12,9 @@ from pacebench.backends.base import Run
 
 MUST_STAY = (
     "jax.block_until_ready",
+    "jax._src.api.block_until_ready",
+    "jax._src.array.ArrayImpl.block_until_ready",
+    "jax._src.array.ArrayImpl.is_ready",
     "jax.device_get",
     "jax.device_put",
     "jax.jit",
@@ -32,6 +35,11 @@ def initial(run: Run) -> list[NDArray[Any]]:
 def evaluated(run: Run, state: Any) -> list[NDArray[Any]]:  # noqa: ARG001 (torch's lie in the run)
     """Give copies of the parameters that would be evaluated now."""
     return _copies(state["params"])
+
+
+def is_busy() -> bool:
+    """Whether something is still being computed, in the state or not."""
+    return any(not a.is_deleted() and not a.is_ready() for a in jax.live_arrays())
 
 
 def _copies(params: Any) -> list[NDArray[Any]]:

@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from pacebench.fairplay.findings import Found, Level, Rule
-from pacebench.fairplay.names import Names, Scope, text_of
+from pacebench.fairplay.names import Names, Scope, text_of, words
+from pacebench.fairplay.weights import BROUGHT, MAX_NUMBERS
+from pacebench.fairplay.writes import MUTATORS
 
 FREE_FUNCTION = "get_batch_size"
 """The function of AlgoPerf's in which a batch size may depend on the workload's name."""
 METADATA = ("submission.toml", "tuning_search_space.json")
 NAMES_OF_WORKLOAD = ("@run.workload", "@workload.name", "@workload.workload_name")
-_KINDS = ("@workload.__class__", "@run.model.__class__")
+_KINDS = words(
+    "@workload.__class__ @run.model.__class__ @run.model.__module__ @run.model._get_name"
+)
+_TEXTS = ("builtins.str()", "builtins.repr()", "builtins.format()")
 _LOGGING = ("builtins.print", "builtins.ValueError", "builtins.RuntimeError", "logging", "warnings")
 _LOG_METHODS = frozenset({"log", "debug", "info", "warning", "error", "exception", "critical"})
 _TAKES_A_KEY = frozenset({"get", "pop", "setdefault", "index", "__getitem__", "__contains__"})
@@ -26,6 +31,7 @@ def find_names(names: Names, workloads: Collection[str]) -> Iterator[Found]:
     """Go through branches on a workload's name, and tables by it, outside `get_batch_size`."""
     for node, scope in names.nodes:
         if FREE_FUNCTION in scope.function_names():
+            yield from _kept(names, node, scope)
             continue
         if isinstance(node, ast.Attribute | ast.Name | ast.Call):
             yield from _uses_of_name(names, node, scope)
@@ -38,16 +44,51 @@ def find_names(names: Names, workloads: Collection[str]) -> Iterator[Found]:
             yield from _table(names, node, scope, workloads)
 
 
+def _kept(names: Names, node: ast.AST, scope: Scope) -> Iterator[Found]:
+    """Look at what `get_batch_size` leaves behind: globals, and items or fields of them."""
+    if isinstance(node, ast.Global | ast.Nonlocal):
+        what = f"{FREE_FUNCTION} assigns {node.names[0]}, which is not its own"
+    elif isinstance(node, ast.Subscript | ast.Attribute) and _is_changed(names, node):
+        owner: ast.AST = node
+        while isinstance(owner, ast.Subscript | ast.Attribute):
+            owner = owner.value
+        found = scope.find(owner.id) if isinstance(owner, ast.Name) else None
+        if found is None or isinstance(found[1].node, ast.FunctionDef):
+            return
+        what = f"{FREE_FUNCTION} changes {getattr(owner, 'id', '')}, which is not its own"
+    else:
+        return
+    yield names.found(node, Rule.WORKLOAD_NAME, what, _NAME)
+
+
+def _is_changed(names: Names, node: ast.Subscript | ast.Attribute) -> bool:
+    """Whether this is assigned, deleted, or a method called that changes its object."""
+    call = names.parents.get(node)
+    is_mutator = isinstance(node, ast.Attribute) and node.attr in MUTATORS
+    is_called = isinstance(call, ast.Call) and call.func is node
+    return (is_mutator and is_called) or not isinstance(node.ctx, ast.Load)
+
+
 def _uses_of_name(names: Names, node: ast.expr, scope: Scope) -> Iterator[Found]:
     """Judge a place where the workload's name (or its class) is read, by what it is used for."""
     dotted = names.dotted(node, scope)
     is_read = isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
-    if not is_read or not dotted.startswith(NAMES_OF_WORKLOAD + _KINDS):
+    if isinstance(node, ast.Call) and dotted in _TEXTS and len(node.args) == 1:
+        dotted = names.dotted(node.args[0], scope)  # str(run.model) tells which model it is
+        is_read = dotted in ("@run.model", "@workload")
+        if is_read:
+            level, what = _purpose(names, node, scope)
+            if isinstance(names.parents.get(node), ast.Assign):
+                level, what = Level.WARN, "keeps the model's description"
+            if level is not Level.ALLOW:
+                yield names.found(node, Rule.WORKLOAD_NAME, what, _NAME, level)
+        return
+    if not is_read or not dotted.startswith((*NAMES_OF_WORKLOAD, *_KINDS)):
         return
     parent = names.parents.get(node)
     if isinstance(parent, ast.Attribute):
         return  # judged with the attribute
-    if dotted not in NAMES_OF_WORKLOAD + _KINDS:  # run.workload.startswith(...)
+    if dotted not in {*NAMES_OF_WORKLOAD, *_KINDS}:  # run.workload.startswith(...)
         if not isinstance(node, ast.Call):
             yield names.found(node, Rule.WORKLOAD_NAME, f"computes {dotted[1:]}", _NAME)
         return
@@ -153,6 +194,13 @@ def find_tables_in_file(path: Path, name: str, workloads: Collection[str]) -> It
         content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (ValueError, RecursionError):
         return  # nothing that a submission could read as such
+    if (n := _n_numbers(content)) > MAX_NUMBERS:
+        yield Found(
+            rule=Rule.MEMORISED_WEIGHTS,
+            place=f"{name}:1",
+            level=Level.WARN,
+            reason=f"{n} numbers in a file: {BROUGHT}",
+        )
     named = sorted({key for key in _keys(content) if key in workloads})
     if named:
         yield Found(
@@ -161,6 +209,16 @@ def find_tables_in_file(path: Path, name: str, workloads: Collection[str]) -> It
             level=Level.DENY,
             reason=f"a table by workload ({', '.join(named[:3])}): {_TABLE}",
         )
+
+
+def _n_numbers(content: Any) -> int:
+    waiting, n = [content], 0
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping | list):
+            waiting += value.values() if isinstance(value, Mapping) else value
+        n += isinstance(value, int | float)
+    return n
 
 
 def _keys(content: Any) -> Iterator[str]:

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from pacebench.fairplay.findings import Found, Level, Rule
-from pacebench.fairplay.names import Names, Scope, text_of, words
+from pacebench.fairplay.names import Names, Scope, words
+
+_LATE = "it runs when the trial does not call the submission"
 
 
 class Meaning(NamedTuple):
@@ -41,7 +43,8 @@ IMPORTS = _table(
         Level.DENY,
         "data comes from the batches handed over and from nowhere else",
         "workloads sklearn.datasets torchvision.datasets torchaudio.datasets tensorflow_datasets "
-        "datasets pacebench.data pacebench.opening pacebench.plugins pacebench.shards "
+        "datasets keras.datasets tensorflow.keras.datasets torchtext.datasets ogb "
+        "pacebench.data pacebench.opening pacebench.plugins pacebench.shards "
         "algoperf.workloads algoperf.data_utils algorithmic_efficiency.workloads "
         "algorithmic_efficiency.data_utils",
     ),
@@ -85,7 +88,8 @@ USES = _table(
         Level.WARN,
         "it starts a thread; one that lives into an evaluation works while the clock stands still",
         "threading.Thread threading.Timer _thread concurrent.futures.ThreadPoolExecutor asyncio "
-        "multiprocessing.pool.ThreadPool multiprocessing.dummy",
+        "multiprocessing.pool.ThreadPool multiprocessing.dummy torch.jit.fork torch.jit._fork "
+        "logging.handlers.QueueListener",
     ),
     (
         Rule.INTERNALS,
@@ -94,7 +98,8 @@ USES = _table(
         "gc.get_objects gc.get_referrers gc.get_referents sys._getframe sys._current_frames "
         "sys.modules sys.setprofile sys.settrace threading.setprofile threading.settrace "
         "sys.addaudithook inspect.currentframe inspect.stack inspect.trace inspect.getouterframes "
-        "inspect.getinnerframes inspect.getclosurevars traceback.walk_stack tracemalloc "
+        "inspect.getinnerframes inspect.getclosurevars inspect.getgeneratorlocals "
+        "inspect.getcoroutinelocals inspect.getasyncgenlocals traceback.walk_stack tracemalloc "
         "threading.enumerate threading._active",
     ),
     (
@@ -104,15 +109,27 @@ USES = _table(
         "sys.argv sys.orig_argv",
     ),
     (
+        Rule.RUN_FOLDER,
+        Level.WARN,
+        "a command line's options name folders and the workload, which the trial does not tell",
+        "absl.flags.FLAGS",
+    ),
+    (
+        Rule.INTERNALS,
+        Level.WARN,
+        "it lists what an object holds, also what the trial did not hand over",
+        "inspect.getmembers inspect.getmembers_static inspect.getattr_static",
+    ),
+    (
         Rule.DEFERRED_WORK,
         Level.DENY,
-        "it runs when the trial does not call the submission",
+        _LATE,
         "signal gc.callbacks threading.excepthook sys.excepthook",
     ),
     (
         Rule.DEFERRED_WORK,
         Level.WARN,
-        "it runs when the trial does not call the submission",
+        _LATE,
         "atexit weakref.finalize torch.nn.modules.module.register_module_forward_hook "
         "torch.nn.modules.module.register_module_forward_pre_hook",
     ),
@@ -154,6 +171,8 @@ OPEN_DOORS = words(
     "f_locals f_globals gi_frame cr_frame ag_frame tb_frame"
 )
 """Attributes by which Python code reaches what was not handed to it."""
+_EVALUATING = re.compile(r"@workload\.(build_input_queue|eval_model)")
+"""AlgoPerf's runner opens data and evaluates by these; `_private` ones are denied anyway."""
 _PRIVATE = re.compile(r"@(run|batches|workload)\.(_|__dict__|gi_|open_sources)")
 _HOOKS = ("register_forward_hook", "register_forward_pre_hook")
 
@@ -182,6 +201,8 @@ def find_uses(names: Names) -> Iterator[Found]:
             yield from _use(names, node, scope)
         if isinstance(node, ast.Attribute):
             yield from _reached(names, node, scope, imported)
+        elif isinstance(node, ast.FunctionDef) and node.name == "__del__":
+            yield names.found(node, Rule.DEFERRED_WORK, "__del__", _LATE, Level.WARN)
 
 
 def _is_told(module: str) -> bool:
@@ -239,6 +260,13 @@ def _use(names: Names, node: ast.expr, scope: Scope) -> Iterator[Found]:
             Rule.INTERNALS, Level.DENY, "what the trial handed over is used by its public names"
         )
         yield _told(names, node, meaning, f"reads {dotted.lstrip('@') or attribute}")
+    elif _EVALUATING.match(dotted):
+        meaning = Meaning(
+            Rule.EVALUATION_DATA,
+            Level.DENY,
+            "data comes from the batches handed over and from nowhere else",
+        )
+        yield _told(names, node, meaning, f"calls {dotted.lstrip('@')}")
     elif attribute in _HOOKS:
         meaning = Meaning(
             Rule.DEFERRED_WORK, Level.WARN, "a forward hook runs in evaluations too, uncharged"
@@ -270,10 +298,14 @@ def _blind_lookup(names: Names, node: ast.Call, scope: Scope) -> Iterator[Found]
     """Look at getattr and import by a name that is made when it runs."""
     function = names.dotted(node.func, scope)
     if function in ("builtins.__import__", "importlib.import_module"):
-        if not (node.args and text_of(node.args[0])):
+        if not (node.args and isinstance(node.args[0], ast.Constant)):
             meaning = Meaning(Rule.DYNAMIC_CODE, Level.WARN, "which module cannot be read")
             yield _told(names, node, meaning, "imports by a name made when it runs")
-    elif function == "builtins.getattr" and len(node.args) > 1 and not text_of(node.args[1]):
+    elif (
+        function == "builtins.getattr"
+        and len(node.args) > 1
+        and not isinstance(node.args[1], ast.Constant)
+    ):
         base = names.dotted(node.args[0], scope)
         if base.startswith(("@run", "@batches", "@workload", "pacebench")) or any(
             base and f"{name}.".startswith(f"{base}.") for name in (*USES, *IMPORTS)

@@ -37,8 +37,10 @@ def read_source(source: Path, workloads: Collection[str] | None = None) -> list[
     for path in files.tables:
         name = path.relative_to(folder).as_posix()
         found += find_tables_in_file(path, name, known)
+    by_file: dict[str, Names] = {}
     for parsed in files.parsed:
-        names = Names(parsed)
+        by_file[parsed.name] = Names(parsed, by_file)
+    for names in by_file.values():
         found += find_uses(names)
         found += find_writes(names)
         found += find_names(names, known)

@@ -11,13 +11,14 @@ import sys
 import sysconfig
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 import pacebench
+from pacebench.fairplay.files import RUN_FILES
 from pacebench.fairplay.findings import Found, Level, Rule
 from pacebench.fairplay.writes import CACHE_WORDS
 
@@ -41,7 +42,6 @@ _PROCESS_EVENTS = {
     "os.spawn",
     "pty.spawn",
 }
-_THREAD_EVENTS = {"_thread.start_new_thread", "_thread.start_joinable_thread"}
 _INTERNAL_EVENTS = {
     "gc.get_objects",
     "gc.get_referrers",
@@ -56,7 +56,7 @@ _CODE_EVENTS = {"exec", "compile"}
 _VARIABLE_EVENTS = {"os.putenv", "os.unsetenv"}
 EVENTS = {
     *(*_PATH_EVENTS, "ctypes.dlopen"),
-    *(_NETWORK_EVENTS | _PROCESS_EVENTS | _THREAD_EVENTS),
+    *(_NETWORK_EVENTS | _PROCESS_EVENTS),
     *(_INTERNAL_EVENTS | _CODE_EVENTS | _VARIABLE_EVENTS),
 }
 
@@ -95,6 +95,16 @@ class Watch:
     def install(self) -> None:
         """Begin; for good, as audit hooks are."""
         sys.addaudithook(self._hear)
+        begin = threading.Thread.start
+
+        def start(thread: threading.Thread) -> None:
+            origin = self._origin(sys._getframe(1)) if self._is_listening else None
+            if origin is not None and origin.is_direct:
+                self._threads.append((thread, origin.place))
+            begin(thread)
+
+        # Python 3.11 has no audit event for it.
+        threading.Thread.start = start  # type: ignore[method-assign,assignment]
 
     @contextmanager
     def listening(self, moment: str) -> Iterator[None]:
@@ -137,6 +147,21 @@ class Watch:
                 "a thread of it lives when the evaluation begins; end it in prepare_eval",
                 place,
             )
+
+    @contextmanager
+    def saving(self, model_calls: Collection[CodeType]) -> Iterator[None]:
+        """Find calls of the model while a checkpoint is written."""
+
+        def note(frame: FrameType, event: str, _argument: Any) -> None:
+            if event == "call" and frame.f_code in model_calls and (place := self._line(frame)):
+                text = "the model is called while a checkpoint is written, uncharged"
+                self.tell(Rule.DEFERRED_WORK, text, place)
+
+        sys.setprofile(note)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
 
     @contextmanager
     def evaluating(self, moment: str) -> Iterator[None]:
@@ -188,10 +213,6 @@ class Watch:
                 self.tell(Rule.NETWORK, f"{event}: a trial has no network", place)
         elif event in _PROCESS_EVENTS and origin.is_direct:
             self.tell(Rule.PROCESS, f"{event}: it works where the clock does not look", place)
-        elif event in _THREAD_EVENTS and origin.is_direct:
-            thread = getattr(arguments[0], "__self__", None)
-            if isinstance(thread, threading.Thread):
-                self._threads.append((thread, place))
         elif event in _INTERNAL_EVENTS and origin.is_immediate:
             self.tell(Rule.INTERNALS, f"{event}: it looks for what was not handed to it", place)
         elif event == "ctypes.dlopen" and origin.is_direct:
@@ -217,6 +238,8 @@ class Watch:
         elif path in self.data_paths or _is_below(path, self._data_folder):
             reason = f"{verb} {Path(path).name}, data that is evaluated"
             self.tell(Rule.EVALUATION_DATA, reason, origin.place)
+        elif Path(path).name in RUN_FILES:
+            self.tell(Rule.RUN_FOLDER, f"{verb} {path}, which is of a run", origin.place)
         elif not (_is_library(path) or origin.is_import or _is_system(path, origin)):
             reason = f"{verb} {path}, which is not of its own folder"
             self.tell(Rule.FILES, reason, origin.place, Level.WARN)

@@ -14,6 +14,8 @@ MAX_NUMBERS = 500
 """Written out in one literal; the tables of honest optimizers known to us hold tens."""
 MAX_TEXT = 5_000
 """Characters or bytes of one constant that is no docstring."""
+MIN_NUMBERS, MIN_TEXT = 40, 400
+"""From which on literals of one file are counted together."""
 LARGE_FILE_BYTES = 50_000
 """A file beside the code from which on it counts as one that could hold weights."""
 WEIGHT_SUFFIXES = words(
@@ -27,6 +29,12 @@ LOADERS = words(
     "flax.serialization.msgpack_restore flax.training.checkpoints.restore_checkpoint"
 )
 """Calls that give arrays out of a file or of bytes."""
+TEXT_LOADERS = words(
+    "json.load json.loads tomllib.load tomllib.loads base64.b64decode base64.b85decode "
+    "zlib.decompress bytes.fromhex builtins.bytes.fromhex binascii.unhexlify struct.unpack "
+    "csv.reader numpy.fromstring ast.literal_eval"
+)
+"""Calls that give numbers out of text; honest where they do not go into the parameters."""
 BROUGHT = "a learned optimizer may bring its own numbers along, never weights of a workload's model"
 _WEIGHTS = "every trial trains the parameters that it was given, from its own seed"
 _SAME_IN_ANOTHER_FORM = re.compile(
@@ -34,7 +42,7 @@ _SAME_IN_ANOTHER_FORM = re.compile(
     r"zip|enumerate|iter|next|FrozenDict|freeze|items|values|to|float|clone|copy|get)(\(\))*$"
 )
 """Calls whose value is their argument's, or their object's, in another form."""
-_SINKS = frozenset({"copy_", "set_", "load_state_dict"})
+_SINKS = words("copy_ set_ load_state_dict add_ sub_ lerp_ _foreach_copy_ _foreach_lerp_")
 _ROUNDS = 4
 
 
@@ -45,6 +53,7 @@ def find_weights(names: Names) -> Iterator[Found]:
             yield from _long_text(names, node)
         elif isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict):
             yield from _numbers(names, node)
+    yield from _in_pieces(names)
     brought = Brought(names)
     for node, scope in names.nodes:
         if any(brought.holds(v, scope) for v in _put_into_parameters(names, node, scope)):
@@ -88,7 +97,9 @@ class Brought:
         if isinstance(node, ast.Name):
             found = scope.find(node.id)
             return found is not None and (id(found[1]), node.id) in self._known
-        if isinstance(node, ast.Call) and self._names.dotted(node.func, scope) in LOADERS:
+        if isinstance(node, ast.Call) and self._names.dotted(node.func, scope) in (
+            LOADERS | TEXT_LOADERS
+        ):
             return True
         if isinstance(node, ast.List | ast.Tuple) and _count(node) > MAX_NUMBERS:
             return True
@@ -110,6 +121,29 @@ class Brought:
                 owner = [node.func.value] if isinstance(node.func, ast.Attribute) else []
                 return [*node.args, *owner]
         return []
+
+
+def _in_pieces(names: Names) -> Iterator[Found]:
+    """Look for what is written out in pieces, each of them small enough."""
+    n_numbers, n_characters = 0, 0
+    place: ast.AST | None = None
+    for node, _ in names.nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+            is_docstring = isinstance(names.parents.get(node), ast.Expr)
+            is_piece = MIN_TEXT < len(node.value) <= MAX_TEXT and not is_docstring
+            n_characters += len(node.value) if is_piece else 0
+        elif isinstance(node, ast.List | ast.Tuple) and not isinstance(
+            names.parents.get(node), ast.List | ast.Tuple | ast.Set | ast.Dict
+        ):
+            n = _count(node)
+            is_piece = MIN_NUMBERS < n <= MAX_NUMBERS
+            n_numbers += n if is_piece else 0
+        else:
+            continue
+        place = node if is_piece and place is None else place
+    if place is not None and (n_numbers > MAX_NUMBERS or n_characters > MAX_TEXT):
+        what = f"{n_numbers} numbers and {n_characters} characters written out in pieces"
+        yield names.found(place, Rule.MEMORISED_WEIGHTS, what, BROUGHT, Level.WARN)
 
 
 def _long_text(names: Names, node: ast.Constant) -> Iterator[Found]:
@@ -168,12 +202,22 @@ def _put_into_parameters(names: Names, node: ast.AST, scope: Scope) -> Iterator[
             yield from node.args
     elif isinstance(node, ast.Assign):
         for target in node.targets:
-            if isinstance(target, ast.Attribute) and target.attr == "data":
+            if _is_parameter(names, target, scope):
                 yield node.value
     elif isinstance(node, ast.Dict):
         for key, value in zip(node.keys, node.values, strict=True):
             if key is not None and text_of(key) == "params":
                 yield value
+
+
+def _is_parameter(names: Names, target: ast.expr, scope: Scope) -> bool:
+    """Whether an assignment changes a parameter: x.data = …, run.params["a"][...] = …."""
+    if isinstance(target, ast.Attribute):
+        return target.attr == "data"
+    item = target.value if isinstance(target, ast.Subscript) else None
+    owner = item.value if isinstance(item, ast.Subscript) else None
+    of_run = ("@run.params", "@run.parameters")
+    return owner is not None and names.dotted(owner, scope).startswith(of_run)
 
 
 def _is_model(names: Names, function: ast.Attribute, scope: Scope) -> bool:

@@ -13,6 +13,12 @@ MUTATORS = words(
     "append clear extend insert pop popitem remove reverse setdefault sort update __setitem__ "
     "__delitem__ __setattr__"
 )
+CHANGERS = frozenset(f"builtins.{kind}.{name}" for kind in ("list", "dict") for name in MUTATORS)
+CHANGERS |= words(
+    "operator.setitem operator.delitem operator.iadd operator.ior random.shuffle heapq.heappush "
+    "heapq.heappop heapq.heapify bisect.insort"
+)
+"""Functions that change their first argument."""
 RANK_VARIABLES = frozenset({"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"})
 """What torch's launchers set; AlgoPerf's runner and submissions read them."""
 CACHE_WORDS = ("cache_dir", "cache_path", "compilation_cache")
@@ -102,6 +108,13 @@ def _setting(names: Names, node: ast.AST, name: str, word: str) -> Iterator[Foun
 def _mutated(names: Names, node: ast.Call, scope: Scope) -> Iterator[Found]:
     """Look at calls that change a container in place."""
     function = node.func
+    if (
+        names.dotted(function, scope) in CHANGERS
+        and node.args
+        and _is_history(names, node.args[0], scope)
+    ):
+        what = f"calls {names.dotted(function, scope).removeprefix('builtins.')} on them"
+        yield names.found(node, Rule.HISTORY, what, _HISTORY)
     if not isinstance(function, ast.Attribute) or function.attr not in MUTATORS:
         return
     base = names.dotted(function.value, scope)

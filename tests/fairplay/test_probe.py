@@ -16,10 +16,11 @@ from pacebench.rows import FAIRPLAY_FILE
 from pacebench.study import write_plan
 from scoring.own_runs import trial_record
 from scoring.trial_folder import read_plans, read_trial_folder
+from tests.fairplay.disguised import DISGUISED
 from tests.fairplay.planted import CHEATS, HONEST, Planted, planted
 from tests.support import draw
 
-RUN = [cheat for cheat in CHEATS if cheat.probed is not None]
+RUN = [*(cheat for cheat in CHEATS if cheat.probed is not None), *DISGUISED]
 # The jax templates, checked whole in tests/cli, are honest twins in jax.
 TWINS = [
     twin

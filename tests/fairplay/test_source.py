@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from pathlib import Path
 
@@ -162,6 +163,50 @@ LINES = {
     "raise ValueError(f'{run.workload} has no bias')": None,
     "half = run.step >= run.step_hint // 2": None,
     "import torch; torch.compile(run.model); run.model.eval()": None,
+    # What is put together from constants is read as what it comes to.
+    "__import__('ti' + 'me').monotonic = int": (Rule.PATCHING, Level.DENY),
+    "setattr(__import__('time'), ''.join(['mono', 'tonic']), int)": (Rule.PATCHING, Level.DENY),
+    "import importlib; importlib.import_module('sklearn.' + 'datasets').load_digits()": (
+        Rule.EVALUATION_DATA,
+        Level.DENY,
+    ),
+    "getattr(run, 'evalu' f'ations').clear()": (Rule.HISTORY, Level.DENY),
+    "getattr(run.log, '__clo' + 'sure__')": (Rule.INTERNALS, Level.DENY),
+    "x = ''.join([state, '_a']) + 'b'; run.log({x: 1.0, '' + '': 2.0})": None,
+    "import inspect; inspect.getgeneratorlocals(batches)": (Rule.INTERNALS, Level.DENY),
+    "import inspect; inspect.getmembers(run)": (Rule.INTERNALS, Level.WARN),
+    "from absl import flags; folder = flags.FLAGS.experiment_dir": (Rule.RUN_FOLDER, Level.WARN),
+    "import torch; later = torch.jit.fork(int, state)": (Rule.THREAD, Level.WARN),
+    "list.append(run.evaluations, (1, {}))": (Rule.HISTORY, Level.DENY),
+    "import operator; operator.setitem(run.evaluations[-1][1], 'a', 1)": (
+        Rule.HISTORY,
+        Level.DENY,
+    ),
+    "dict.update(state, a=1); rows = list(run.evaluations); rows.append(1)": None,
+    "from pathlib import Path; x = [(p / 'a').read_text() for p in Path(__file__).parents]": (
+        Rule.RUN_FOLDER,
+        Level.DENY,
+    ),
+    "import os; os.path.getsize(os.path.dirname(os.path.dirname(__file__)) + '/x')": (
+        Rule.RUN_FOLDER,
+        Level.DENY,
+    ),
+    "import os; os.path.exists('/usr/lib')": None,
+    "x = 'digits' in run.model.__module__": (Rule.WORKLOAD_NAME, Level.DENY),
+    "text = str(run.model); fast = 'Perceptron' in text": (Rule.WORKLOAD_NAME, Level.WARN),
+    "print(str(run.model), repr(run.model))": None,
+    "x = run.step_hint < 800 or run.step_hint < 20_000": (Rule.FINGERPRINT, Level.WARN),
+    "x = run.step_hint < 800 or 800 > run.step_hint": None,
+    "shapes = [p.shape for p in run.params.values()]; x = (784, 128) in shapes": (
+        Rule.FINGERPRINT,
+        Level.DENY,
+    ),
+    "import json; run.params['a'].copy_(json.loads(state))": (Rule.MEMORISED_WEIGHTS, Level.DENY),
+    "import json; state['rate'] = json.loads(state['text'])": None,
+    f"weights = [{[0.5] * 300}][0], 1; more = {[0.5] * 300}": (
+        Rule.MEMORISED_WEIGHTS,
+        Level.WARN,
+    ),
 }
 
 
@@ -194,6 +239,18 @@ ENDS = {
     "if any(m['validation/loss'] < 1 for _, m in run.evaluations): raise Finished": Level.ALLOW,
     "end = 2 * run.step_hint\n    if run.step == end: raise Finished('done')": Level.ALLOW,
     "if run.step < run.step_hint: return state\n    raise Finished": Level.ALLOW,
+    "error = Finished()\n    if run.step > 40: raise error": Level.DENY,
+    "class Done(Finished): ...\n    if run.step > 40: raise Done": Level.DENY,
+    "if run.step > 40 and run.hparams.rate > 0: raise Finished": Level.DENY,
+    "if run.step > run.hparams.n_steps: raise Finished": Level.ALLOW,
+    "if run.step > 0.03 * run.step_hint: raise Finished": Level.DENY,
+    "if run.step > run.step_hint / 20: raise Finished": Level.DENY,
+    "if run.step > run.step_hint / 20 and run.evaluations[-1]: raise Finished": Level.ALLOW,
+    "if run.step > 0.9 * run.step_hint: raise Finished": Level.ALLOW,
+    "x = run.loss(state, 1)\n    if run.step > 1 and x.summed < 0.1: raise Finished": Level.DENY,
+    "x = run.loss(state, 1)\n    if run.seconds_left() > 1 > x[0]: raise Finished": Level.DENY,
+    "x = run.loss(state, 1)\n    if run.step > 1 and x.summed > 9: raise Finished": Level.WARN,
+    "def stop(): raise Finished\n    if run.step > 40: stop()": Level.DENY,
     "try: next(state['rates'])\n    except StopIteration: raise Finished from None": Level.WARN,
 }
 
@@ -217,6 +274,35 @@ def test_arguments_are_known_by_their_place_whatever_they_are_called(tmp_path: P
         (Rule.HISTORY, "code.py:2"),
         (Rule.TRIAL_STATE, "code.py:3"),
     }
+
+
+def test_a_name_of_another_file_is_what_it_is_there(tmp_path: Path) -> None:
+    read(tmp_path, "from pacebench.spec import Finished as Stop\nimport time as t\nx = 0\n", "a.py")
+    code = "from .a import Stop\nfrom . import a\ndef step(run, state, batches):\n    a.x = 1\n"
+    code += "    a.t.monotonic = int\n    if run.step > 40: raise Stop\n"
+    found = [f for f in bad(read(tmp_path, code)) if f.place.startswith("code.py")]
+    assert {(f.rule, f.place) for f in found} == {
+        (Rule.PATCHING, "code.py:5"),
+        (Rule.TIMER, "code.py:5"),
+        (Rule.FINISHED, "code.py:6"),
+    }
+
+
+def test_a_function_for_batch_sizes_leaves_nothing_behind(tmp_path: Path) -> None:
+    head = "KEPT = {}\ndef get_batch_size(workload_name):\n    sizes = {}\n    sizes['a'] = 1\n    "
+    found = bad(read(tmp_path, head + "KEPT['rate'] = {'mnist': 0.1}[workload_name]\n"))
+    assert {(f.rule, f.place) for f in found} == {(Rule.WORKLOAD_NAME, "code.py:5")}
+    found = bad(read(tmp_path, head + "KEPT.update(name=workload_name)\n"))
+    assert {(f.rule, f.place) for f in found} == {(Rule.WORKLOAD_NAME, "code.py:5")}
+    assert bad(read(tmp_path, head + "return {'mnist': 64}[workload_name]\n")) == []
+
+
+def test_many_numbers_in_a_data_file_are_told(tmp_path: Path) -> None:
+    (tmp_path / "few.json").write_text(json.dumps([0.5] * 100))
+    (tmp_path / "many.json").write_text(json.dumps({"a": [[0.5] * 300] * 2}))
+    (found,) = read_source(tmp_path)
+    assert (found.rule, found.place) == (Rule.MEMORISED_WEIGHTS, "many.json:1")
+    assert found.level is Level.WARN
 
 
 def test_a_table_in_a_data_file_is_found_and_metadata_is_not_one(tmp_path: Path) -> None:
