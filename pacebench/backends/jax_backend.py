@@ -119,8 +119,8 @@ class JaxBackend:
         return advance
 
     def wait(self) -> None:
-        """Return when all that the state depends on is computed."""
-        jax.block_until_ready((self._state, list(self._queued)))
+        """Return when everything is computed, also what the state does not depend on."""
+        jax.block_until_ready([array for array in jax.live_arrays() if not array.is_deleted()])
         self._queued.clear()
 
     def max_over_ranks(self, value: float) -> float:
