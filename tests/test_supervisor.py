@@ -93,12 +93,13 @@ def run_command(out: Path) -> list[str]:
 def test_control_c_and_a_closed_terminal_stop_cleanly_and_the_same_command_continues(
     tmp_path: Path, signal_number: int
 ) -> None:
-    # A shell's background jobs ignore Ctrl-C, and so does what they start, unless it is handled.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A shell's background jobs ignore Ctrl-C, and nohup a closed terminal, and so does what they
+    # start; what is handled here starts anew in a child.
+    before = signal.signal(signal_number, signal.default_int_handler)
     process = subprocess.Popen(
         run_command(tmp_path / "runs"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal_number, before)
     deadline = time.monotonic() + 100
     while not list(tmp_path.glob("runs/**/rows.jsonl")) and time.monotonic() < deadline:
         time.sleep(0.01)
