@@ -35,8 +35,6 @@ MAX_SAMPLES = 256
 """Values that are kept of each parameter, evenly spread."""
 CLOCK_TOLERANCE, CLOCK_SLACK_SECONDS = 0.05, 0.1
 """How far a clock's sections may be from the wall time that passed: a share and a constant."""
-GRACE_SECONDS = 0.05
-"""How long what the submission has begun may go on after the clock has stopped."""
 EARLY = 0.1
 """The share of the step hint before which an honest submission does not say that it has finished,
 unless its target is reached."""
@@ -199,7 +197,6 @@ class Observer:
         self._inner.wait()
         self.spent_seconds += self._now() - began
         self._watch.look_for_threads()
-        self._look_for_work()
         arrays = self._handed.parts.evaluated(self.run, self._handed.state)
         self._handed.snapshots.append(arrays)
         self._evaluated = _digest(arrays)
@@ -288,16 +285,6 @@ class Observer:
             self._watch.tell(Rule.DEFERRED_WORK, text, moment)
         self._evaluated = ""
         self._check_history()
-
-    def _look_for_work(self) -> None:
-        """See that nothing is being computed when the clock stops that it has not waited for."""
-        until = self._now() + GRACE_SECONDS
-        while self._handed.parts.is_busy():
-            if self._now() > until:
-                text = "work goes on when the clock has stopped; what it gives belongs in the state"
-                self._watch.tell(Rule.DEFERRED_WORK, text)
-                return
-            time.sleep(GRACE_SECONDS / 10)
 
     def _check_history(self) -> None:
         """Compare the history with the rows that were written down, then mend it."""

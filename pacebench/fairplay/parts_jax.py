@@ -37,10 +37,5 @@ def evaluated(run: Run, state: Any) -> list[NDArray[Any]]:  # noqa: ARG001 (torc
     return _copies(state["params"])
 
 
-def is_busy() -> bool:
-    """Whether something is still being computed, in the state or not."""
-    return any(not a.is_deleted() and not a.is_ready() for a in jax.live_arrays())
-
-
 def _copies(params: Any) -> list[NDArray[Any]]:
     return [np.array(leaf, dtype=np.float32) for leaf in jax.tree.leaves(params)]

@@ -37,8 +37,3 @@ def initial(run: Run) -> list[NDArray[Any]]:
 def evaluated(run: Run, state: Any) -> list[NDArray[Any]]:  # noqa: ARG001 (jax evaluates it)
     """Give copies of the parameters that would be evaluated now."""
     return initial(run)
-
-
-def is_busy() -> bool:
-    """Say no: the clock waits for all of the device's streams."""
-    return False

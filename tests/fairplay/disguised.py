@@ -69,15 +69,6 @@ DISGUISED = (
         probed=Rule.DEFERRED_WORK,
     ),
     planted(
-        "works_beyond_its_state_jax",
-        "jax",
-        imports="PENDING = []\nheavy = jax.jit(lambda x: jax.lax.fori_loop("
-        "0, 200, lambda i, y: jnp.tanh(y @ y), x))",
-        more="def prepare_eval(run, state):\n    PENDING.append(heavy(jnp.ones((1000, 1000))))\n"
-        "    return state",
-        probed=Rule.DEFERRED_WORK,
-    ),
-    planted(
         "leaves_an_idle_thread",
         imports="import asyncio, importlib",
         init="made = getattr(importlib.import_module('thr' + 'eading'), 'Thread')\n"
