@@ -119,8 +119,9 @@ class JaxBackend:
         return advance
 
     def wait(self) -> None:
-        """Return when everything is computed, also what the state does not depend on."""
-        jax.block_until_ready([array for array in jax.live_arrays() if not array.is_deleted()])
+        """Return when the state is computed, and all else that is on the trial's devices."""
+        others = [array for array in jax.live_arrays() if not array.is_deleted()]
+        jax.block_until_ready((self._state, list(self._queued), others))
         self._queued.clear()
 
     def max_over_ranks(self, value: float) -> float:
